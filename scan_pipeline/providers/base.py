@@ -1,0 +1,73 @@
+"""What a provider is: the protocol that every source of bars fulfils, and its errors.
+
+A provider knows where rows come from and hands them over as delivered. It judges nothing (the bar rules do) and stores
+nothing. A new provider is one new file and one line in `providers/__init__.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Protocol
+
+import duckdb
+
+from scan_pipeline.errors import ScanPipelineError
+
+#: The columns of a delivery. Types are free where noted: the bar rules read what can be read.
+#: `source` VARCHAR; `raw` a struct of the row as delivered; `session_day` DATE or null; the rest text or numbers.
+DELIVERED_COLUMNS = (
+    "source", "reported_on", "symbol", "session_day", "open", "high", "low", "close", "volume", "adj_close", "raw",
+)  # fmt: skip
+
+#: Columns of reference rows, one or more a symbol. `as_of` is the day from which `market_cap` was known; a market cap
+#: without it is of no use for a past session. `listed`, `delisted` are the vendor's dates.
+REFERENCE_COLUMNS = {
+    "symbol": "VARCHAR", "name": "VARCHAR", "exchange": "VARCHAR", "type": "VARCHAR", "sector": "VARCHAR",
+    "industry": "VARCHAR", "country": "VARCHAR", "market_cap": "DOUBLE", "as_of": "DATE", "listed": "DATE",
+    "delisted": "DATE",
+}  # fmt: skip
+
+#: Columns of split rows; `known_on` null means that the split was known on its ex-date.
+SPLIT_COLUMNS = {
+    "symbol": "VARCHAR", "ex_date": "DATE", "split_from": "DOUBLE", "split_to": "DOUBLE", "known_on": "DATE",
+}  # fmt: skip
+
+
+class ProviderError(ScanPipelineError):
+    """A provider could not deliver; the message says which setting or file to mend."""
+
+
+class Delivery(Protocol):
+    """Rows for some consecutive sessions."""
+
+    @property
+    def name(self) -> str:
+        """The provider's name, for the records."""
+
+    def rows(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+        """The rows as a relation on `connection`, with the columns of DELIVERED_COLUMNS, in the order delivered."""
+
+
+class Provider(Protocol):
+    """A source of bars, splits and reference data."""
+
+    @property
+    def name(self) -> str:
+        """The value of SCAN_PROVIDER that chooses it."""
+
+    def deliveries(
+        self, sessions: Sequence[date], previous: date
+    ) -> Iterator[tuple[Sequence[date], date, Delivery]]:
+        """What it has for `sessions` (consecutive), cut into parts of consecutive sessions, oldest first.
+
+        Each part comes with the session before it: rows dated after that one and up to the part's last session
+        belong to the part, rows on closed days in between included. A session it knows nothing of is in a part too.
+        """
+
+    def splits(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
+        """All split events it knows, with SPLIT_COLUMNS; None if it has none to give."""
+
+    def reference(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
+        """Reference data with REFERENCE_COLUMNS; None if it has none to give."""
+
+    def held(self) -> tuple[date, date] | None:
+        """The first and the last date it has bars for, where it can tell cheaply."""

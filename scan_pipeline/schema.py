@@ -1,0 +1,202 @@
+"""The tables: columns, types, units, keys. Everything else reads them from here.
+
+What belongs here: what a table is, for a reader and for DuckDB. What does not: how it is filled (`store/`). A change
+to a table raises `VERSION` and adds a step to `store/migrations.py`.
+
+Conventions: `session` is the trading day; prices are dollars as traded, volumes shares; `run_id` is the Dagster run.
+No table declares a primary key to DuckDB (its index would double the time of an ingest): the keys named here hold
+because a session is always replaced as a whole, in one transaction.
+"""
+
+from dataclasses import dataclass
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. `unit` is empty for names, dates and flags."""
+
+    name: str
+    type: str
+    description: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table, with the columns that identify a row."""
+
+    name: str
+    description: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def ddl(self) -> str:
+        """The statement that creates it."""
+        columns = ", ".join(f'"{column.name}" {column.type}' for column in self.columns)
+        return f"create table {self.name} ({columns})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+
+SESSION = Column("session", "DATE", "The trading day.")
+SYMBOL = Column("symbol", "VARCHAR", "The ticker, as the vendor writes it; case-sensitive.")
+RUN_ID = Column("run_id", "VARCHAR", "The Dagster run that wrote the row.")
+PRICES = tuple(
+    Column(name, "DOUBLE", f"The bar's {name}, as traded.", "dollars") for name in ("open", "high", "low", "close")
+)
+VOLUME = Column("volume", "DOUBLE", "Shares traded, as traded; a vendor may give fractions.", "shares")
+
+PRICE_BARS = Table(
+    "price_bars",
+    "The bar of every symbol and session, as traded: the latest good print.",
+    ("session", "symbol"),
+    (
+        SESSION,
+        SYMBOL,
+        *PRICES,
+        VOLUME,
+        Column("adj_close", "DOUBLE", "The vendor's adjusted close, as delivered; nothing is computed from it.", "dollars"),
+        Column("first_reported_on", "DATE", "The day of the first print that was seen."),
+        Column("reported_on", "DATE", "The day of the print that stands."),
+    ),
+)
+REJECTED_BARS = Table(
+    "rejected_bars",
+    "Every delivered row that is no bar, with the rule that says so and its raw values.",
+    ("session", "symbol", "rule", "raw"),
+    (
+        Column("session", "DATE", "The session whose ingest rejected it; null where the row has no date at all."),
+        SYMBOL,
+        Column("rule", "VARCHAR", "The rule of `store/bar_rules.py` that rejected it."),
+        Column("raw", "VARCHAR", "The row as delivered, as JSON."),
+        Column("reported_on", "DATE", "The day of the delivery, where known."),
+        Column("source", "VARCHAR", "The file or address it came from."),
+    ),
+)
+INGESTED_SESSIONS = Table(
+    "ingested_sessions",
+    "One row a session held: what was delivered and what became of it. delivered = bars + superseded + rejected.",
+    ("session",),
+    (
+        SESSION,
+        Column("provider", "VARCHAR", "Where it came from."),
+        Column("delivered", "INTEGER", "Rows delivered for the session."),
+        Column("bars", "INTEGER", "Rows that became bars."),
+        Column("superseded", "INTEGER", "Good prints that a later print of the same bar replaced."),
+        Column("rejected", "INTEGER", "Rows that a rule rejected."),
+        Column("lost_bars", "INTEGER", "Bars (symbol and date) of which no print was good."),
+        Column("ingested_at", "TIMESTAMP", "When, in UTC."),
+        RUN_ID,
+    ),
+)
+SPLITS = Table(
+    "splits",
+    "Split events, with the day on which we learned each.",
+    ("symbol", "ex_date"),
+    (
+        SYMBOL,
+        Column("ex_date", "DATE", "The first session at the new price."),
+        Column("split_from", "DOUBLE", "Old shares: 1 of a 2-for-1 split.", "shares"),
+        Column("split_to", "DOUBLE", "New shares: 2 of a 2-for-1 split.", "shares"),
+        Column("known_on", "DATE", "The day on which the split was known to us."),
+    ),
+)
+UNIVERSE = Table(
+    "universe",
+    "The symbols that could trade on the session, as known on it.",
+    ("session", "symbol"),
+    (
+        SESSION,
+        SYMBOL,
+        Column("name", "VARCHAR", "The company's or fund's name."),
+        Column("exchange", "VARCHAR", "The listing exchange."),
+        Column("type", "VARCHAR", "Kind of security, where the provider tells."),
+        Column("sector", "VARCHAR", "Sector."),
+        Column("industry", "VARCHAR", "Industry."),
+        Column("country", "VARCHAR", "Country."),
+        Column("market_cap", "DOUBLE", "Market capitalisation known on the session; null where unknown.", "dollars"),
+        Column("listed", "DATE", "Listing date: the vendor's, else the first bar held."),
+        Column(
+            "delisted",
+            "DATE",
+            "Delisting date: the vendor's once it has come, else the last bar of a symbol that missed 5 sessions.",
+        ),
+        Column("traded", "BOOLEAN", "Whether it has a bar on the session."),
+    ),
+)
+PREFILTERED_SYMBOLS = Table(
+    "prefiltered_symbols",
+    "The screen's decision for every symbol of the universe. An `ok_` column is null where the value is unknown.",
+    ("session", "symbol"),
+    (
+        SESSION,
+        SYMBOL,
+        Column("passed", "BOOLEAN", "Whether it is scanned."),
+        Column("reason", "VARCHAR", "The first rule that it fails, in the order of the `ok_` columns; null if passed."),
+        Column("close", "DOUBLE", "Close on the session.", "dollars"),
+        Column("average_volume_20", "DOUBLE", "Mean volume of the last 20 bars, split-adjusted.", "shares"),
+        Column("dollar_volume_20", "DOUBLE", "Mean of close times volume over the last 20 bars.", "dollars"),
+        Column("market_cap", "DOUBLE", "As in the universe.", "dollars"),
+        Column("bars_held", "SMALLINT", "Bars up to the session, counted to 252.", "bars"),
+        Column("priority_rank", "INTEGER", "Place among those that pass all other rules; null without a cap."),
+        Column("ok_traded", "BOOLEAN", "Has a bar with volume on the session."),
+        Column("ok_not_denied", "BOOLEAN", "Is not on the deny list."),
+        Column("ok_bars_held", "BOOLEAN", "Enough bars."),
+        Column("ok_price", "BOOLEAN", "Close within the limits."),
+        Column("ok_average_volume", "BOOLEAN", "Enough volume."),
+        Column("ok_market_cap", "BOOLEAN", "Large enough; null where the market cap is unknown."),
+        Column("ok_within_cap", "BOOLEAN", "Within the cap on the number of symbols."),
+        Column("deny_reason", "VARCHAR", "Why it is on the deny list."),
+    ),
+)
+SCAN_RESULTS = Table(
+    "scan_results",
+    "The hits of every scanner.",
+    ("session", "scanner", "symbol"),
+    (
+        SESSION,
+        Column("scanner", "VARCHAR", "The scanner's name: its file's."),
+        SYMBOL,
+        Column("rank", "INTEGER", "Place within the scanner and session, from 1."),
+        Column("score", "DOUBLE", "The scanner's column `score`, else the first expression that it ranks by."),
+        Column("details", "JSON", "The scanner's own columns."),
+        Column("code_version", "VARCHAR", "Hash of the scanner's code."),
+        Column("data_version", "VARCHAR", "Hash of what the scan read: bars, splits and decisions."),
+        RUN_ID,
+    ),
+)
+SCANNER_OUTCOMES = Table(
+    "scanner_outcomes",
+    "What became of each scanner on each session: hits, none, or the reason why it failed.",
+    ("session", "scanner"),
+    (
+        SESSION,
+        Column("scanner", "VARCHAR", "The scanner's name."),
+        Column("ok", "BOOLEAN", "Whether it ran."),
+        Column("hits", "INTEGER", "Hits found; null if it failed."),
+        Column("message", "VARCHAR", "Why it failed."),
+        Column("code_version", "VARCHAR", "Hash of the scanner's code."),
+        Column("data_version", "VARCHAR", "Hash of what the scan read."),
+        Column("scanned_at", "TIMESTAMP", "When, in UTC."),
+        RUN_ID,
+    ),
+)
+
+#: The table `features` is not here: its columns are those of the feature catalogue, and it is a cache of the last
+#: few sessions, made anew when the catalogue changes.
+TABLES = (
+    PRICE_BARS,
+    REJECTED_BARS,
+    INGESTED_SESSIONS,
+    SPLITS,
+    UNIVERSE,
+    PREFILTERED_SYMBOLS,
+    SCAN_RESULTS,
+    SCANNER_OUTCOMES,
+)

@@ -1,0 +1,164 @@
+"""Bars in the store: taking a delivery in, and reading history out.
+
+Taking in: a delivery's rows are judged by the named rules, the latest good print of each bar becomes the bar, every
+other row is accounted for, and the sessions are replaced as a whole, in the caller's transaction.
+Reading out: plain columns for `features/bars.py`, which lays them out and applies splits. Prices stay as traded here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from scan_pipeline.providers.base import Delivery
+from scan_pipeline.store.bar_rules import DUPLICATE, first_broken_rule
+from scan_pipeline.store.connection import Connection
+
+
+@dataclass(frozen=True)
+class IngestedSession:
+    """What became of one session's delivery. `delivered` = `bars` + `superseded` + sum of `rejected`, in rows."""
+
+    session: date
+    delivered: int
+    bars: int
+    superseded: int
+    rejected: dict[str, int]
+    lost_bars: int
+
+    @property
+    def lost_share(self) -> float:
+        """Of all bars (symbol and date) delivered, the share without one good print."""
+        distinct = self.bars + self.lost_bars
+        return self.lost_bars / distinct if distinct else 0.0
+
+
+def take_in(
+    connection: Connection, delivery: Delivery, sessions: Sequence[date], previous: date, run_id: str
+) -> tuple[list[IngestedSession], int]:
+    """Replace `sessions` (consecutive, oldest first) by what the delivery holds for them.
+
+    `previous` is the session before the first: rows dated on a closed day in between belong to the session after it.
+    A row without a readable date belongs to the session of its `reported_on`, or, without one, to none.
+
+    Returns what became of each session, and the number of rejected rows that belong to none. Must run in a write
+    transaction.
+    """
+    connection.execute("create or replace temp table taken (session DATE)")
+    connection.executemany("insert into taken values (?)", [[session] for session in sessions])
+    delivery.rows(connection).create_view("delivery", replace=True)
+    connection.execute("create or replace temp table delivered as from delivery")
+    connection.execute(_JUDGE)
+    connection.execute(
+        """
+        create or replace temp table prints as
+        select * exclude (rule),
+            case when rule is not null then rule
+                 when place > 1 and later_reported_on is not distinct from reported_on then $duplicate
+            end as rule
+        from (
+            select *,
+                case when rule is null then row_number() over bar end as place,
+                case when rule is null then lag(reported_on) over bar end as later_reported_on,
+                case when rule is null then min(reported_on) over bar_prints end as first_reported_on
+            from judged
+            window bar_prints as (partition by rule is null, symbol, day),
+                   bar as (partition by rule is null, symbol, day order by reported_on desc nulls last, line desc)
+        )
+        """,
+        {"duplicate": DUPLICATE.name},
+    )
+    connection.execute(_REPLACE_BARS)
+    undated = _replace_rejected(connection, delivery.name)
+    outcomes = _account(connection)
+    taken_at = datetime.now(UTC).replace(tzinfo=None)
+    connection.execute("delete from ingested_sessions where session in (from taken)")
+    connection.executemany(
+        "insert into ingested_sessions values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            [one.session, delivery.name, one.delivered, one.bars, one.superseded, sum(one.rejected.values()),
+             one.lost_bars, taken_at, run_id]
+            for one in outcomes
+        ],
+    )  # fmt: skip
+    connection.execute("drop table delivered; drop table judged; drop table prints; drop table taken")
+    return outcomes, undated
+
+
+# The raw values are kept as JSON for rejected rows alone: `case` spares the others the conversion.
+_JUDGE = f"""
+create or replace temp table judged as
+with parsed as (
+    select rowid as line, source, try_cast(reported_on as DATE) as reported_on,
+        nullif(trim(symbol), '') as symbol, session_day as day,
+        try_cast(open as DOUBLE) as open, try_cast(high as DOUBLE) as high, try_cast(low as DOUBLE) as low,
+        try_cast(close as DOUBLE) as close, try_cast(volume as DOUBLE) as volume,
+        try_cast(adj_close as DOUBLE) as adj_close,
+        symbol as raw_symbol, raw
+    from delivered
+),
+dated as (
+    select parsed.*, coalesce(parsed.day, parsed.reported_on) as counted_on, taken.session is not null as is_session
+    from parsed left join taken on taken.session = parsed.day
+),
+judged as (select *, {first_broken_rule()} as rule from dated)
+select judged.* exclude (raw, raw_symbol, counted_on, is_session), taken.session,
+    case when rule is not null then to_json(raw) end as raw
+from judged asof left join taken on judged.counted_on <= taken.session
+"""
+
+_REPLACE_BARS = """
+create or replace temp table seen as
+select session, symbol, first_reported_on from price_bars where session in (from taken);
+delete from price_bars where session in (from taken);
+insert into price_bars
+select prints.session, symbol, open, high, low, close, volume, adj_close,
+    least(prints.first_reported_on, seen.first_reported_on), reported_on
+from prints left join seen using (session, symbol)
+where rule is null and place = 1
+order by session, symbol;
+drop table seen;
+"""
+
+
+def _replace_rejected(connection: Connection, source: str) -> int:
+    connection.execute(
+        """
+        delete from rejected_bars where session in (from taken);
+        delete from rejected_bars where session is null
+            and source in (select distinct source from prints where session is null);
+        insert into rejected_bars
+        select session, symbol, rule,
+            coalesce(raw, to_json({open: open, high: high, low: low, close: close, volume: volume, date: day})),
+            reported_on, source
+        from prints where rule is not null order by session, symbol, line
+        """
+    )
+    row = connection.execute("select count(*) from prints where session is null").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _account(connection: Connection) -> list[IngestedSession]:
+    totals: list[Any] = connection.execute(
+        """
+        with by_bar as (
+            select session, symbol, day, count(*) as rows, count(*) filter (rule is null and place = 1) as bars,
+                count(*) filter (rule is null and place > 1) as superseded, bool_and(coalesce(rule, '') not in ('', $duplicate)) as lost
+            from prints where session is not null group by all
+        )
+        select session, coalesce(sum(rows), 0), coalesce(sum(bars), 0), coalesce(sum(superseded), 0),
+            count(*) filter (lost)
+        from taken left join by_bar using (session) group by session order by session
+        """,
+        {"duplicate": DUPLICATE.name},
+    ).fetchall()
+    rejected: dict[date, dict[str, int]] = {}
+    for session, rule, count in connection.execute(
+        "select session, rule, count(*) from prints where rule is not null and session is not null "
+        "group by all order by all"
+    ).fetchall():
+        rejected.setdefault(session, {})[rule] = count
+    return [
+        IngestedSession(session, int(rows), int(bars), int(superseded), rejected.get(session, {}), int(lost))
+        for session, rows, bars, superseded, lost in totals
+    ]

@@ -1,0 +1,136 @@
+"""Connections to the DuckDB file: one writer, short, and a message while somebody else holds it.
+
+DuckDB lets one process open a file for writing, and while it does no other can even read. So a connection lives for
+one stage, and a busy file is waited for with a message that names the process holding it.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from scan_pipeline.errors import StoreError
+from scan_pipeline.store import migrations
+
+Connection = duckdb.DuckDBPyConnection
+
+
+@dataclass
+class Store:
+    """The database file, and how to open it."""
+
+    path: Path
+    wait_seconds: float
+    memory_limit: str
+    #: Told, once a wait, who holds the database.
+    on_wait: Callable[[str], None] = field(default=lambda message: None)
+    _current: bool = field(default=False, init=False)
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything has been stored yet."""
+        return self.path.exists()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read-only connection. Raises StoreError where there is no database yet."""
+        if not self.exists:
+            raise StoreError(
+                f"There is no database at {self.path} yet. Ingest some sessions first: "
+                "`scan-pipeline ingest --from YYYY-MM-DD --to YYYY-MM-DD`."
+            )
+        self._bring_up_to_date()
+        connection = self._connect(read_only=True)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection inside a transaction: committed at the end, rolled back on any exception."""
+        self._bring_up_to_date()
+        connection = self._connect(read_only=False)
+        try:
+            connection.execute("begin")
+            yield connection
+            connection.execute("commit")
+        finally:
+            connection.close()  # without the commit, DuckDB rolls back
+
+    def _bring_up_to_date(self) -> None:
+        if self._current:
+            return
+        if self.exists:
+            connection = self._connect(read_only=True)
+            try:
+                self._current = migrations.is_current(connection)
+            finally:
+                connection.close()
+        if not self._current:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = self._connect(read_only=False)
+            try:
+                migrations.migrate(connection)
+            finally:
+                connection.close()
+            self._current = True
+
+    def _connect(self, *, read_only: bool) -> Connection:
+        deadline = time.monotonic() + self.wait_seconds
+        told = False
+        while True:
+            try:
+                connection = duckdb.connect(str(self.path), read_only=read_only)
+                break
+            except duckdb.IOException as error:
+                holder = _holder(str(error))
+                if holder is None:
+                    raise StoreError(
+                        f"The database {self.path} cannot be opened: {_first_line(error)}. "
+                        "`scan-pipeline doctor` checks disk space, permissions and the file."
+                    ) from error
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f"The database {self.path} is still held by {holder} after {self.wait_seconds:g} s. "
+                        "Wait for it or end it, or raise SCAN_STORE_WAIT_SECONDS."
+                    ) from error
+                if not told:
+                    self.on_wait(f"Waiting for the database, held by {holder}.")
+                    told = True
+                time.sleep(0.05)
+        connection.execute(f"set memory_limit = '{self.memory_limit}'")
+        return connection
+
+    def held_by(self) -> str | None:
+        """The process that holds the file for writing, or None."""
+        if not self.exists:
+            return None
+        try:
+            duckdb.connect(str(self.path), read_only=True).close()
+        except duckdb.IOException as error:
+            return _holder(str(error))
+        return None
+
+
+def _holder(message: str) -> str | None:
+    """The process named in DuckDB's message about a conflicting lock, with its command; None for any other message."""
+    found = re.search(r"Conflicting lock is held in (.*?) \(PID (\d+)\)", message)
+    if not found:
+        return None
+    import psutil
+
+    program, pid = found.group(1), int(found.group(2))
+    try:
+        command = " ".join(psutil.Process(pid).cmdline())[:120] or program
+    except psutil.Error:
+        command = program
+    return f"process {pid} ({command})"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".")

@@ -1,0 +1,55 @@
+"""The schema's version and the way from each to the next.
+
+A new database is created at the current version from `schema.py`. An older one is brought up by the steps below, all
+in one transaction: a process killed in between leaves the old version, complete. A newer one is refused.
+"""
+
+from collections.abc import Sequence
+
+import duckdb
+
+from scan_pipeline import schema
+from scan_pipeline.errors import StoreError
+
+#: For each version before the current one, the statements that lead to the next.
+STEPS: dict[int, Sequence[str]] = {}
+
+
+def current_version(connection: duckdb.DuckDBPyConnection) -> int:
+    """The version of the open database; 0 for an empty one."""
+    held = connection.execute(
+        "select count(*) from information_schema.tables where table_name = 'schema_version'"
+    ).fetchone()
+    if not held or not held[0]:
+        return 0
+    row = connection.execute("select version from schema_version").fetchone()
+    return int(row[0]) if row else 0
+
+
+def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether nothing needs doing. Raises StoreError for a database of a newer scan_pipeline."""
+    version = current_version(connection)
+    if version > schema.VERSION:
+        raise StoreError(
+            f"The database has schema version {version}, this scan_pipeline knows up to {schema.VERSION}. "
+            "Update scan_pipeline, or point SCAN_DATA_DIR at another folder."
+        )
+    return version == schema.VERSION
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring the open database to the current version, in one transaction."""
+    if is_current(connection):
+        return
+    version = current_version(connection)
+    statements = (
+        ["create table schema_version (version INTEGER)", "insert into schema_version values (0)"]
+        + [table.ddl for table in schema.TABLES]
+        if version == 0
+        else [statement for step in range(version, schema.VERSION) for statement in STEPS[step]]
+    )
+    connection.execute("begin")
+    for statement in statements:
+        connection.execute(statement)
+    connection.execute("update schema_version set version = ?", [schema.VERSION])
+    connection.execute("commit")
