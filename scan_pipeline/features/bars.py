@@ -1,0 +1,156 @@
+"""Bars in memory: one contiguous array a column, each series' own traded bars in a row, oldest first.
+
+A *series* is one symbol's bars, split-adjusted as known on a stretch of as-of sessions. Most symbols are one series;
+a symbol whose split takes effect within the as-of sessions of a pass gets one more, adjusted from that day on. So a
+pass over a range computes, for each of its sessions, on exactly the prices that the night of that session saw.
+
+What belongs here: layout and adjustment. What does not: indicators (`indicators.py`) and reading (`store/history.py`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+PRICE_COLUMNS = ("open", "high", "low", "close")
+
+
+@dataclass(frozen=True)
+class Split:
+    """`to` new shares for `from_` old ones. From session `effective` (its ex-date, or the later day on which it was
+    known) on, prices before the ex-date are read as price × from_ / to. Positions are those of the block's sessions.
+    """
+
+    symbol: int
+    ex: int
+    effective: int
+    from_: float
+    to: float
+
+
+@dataclass(frozen=True)
+class BarBlock:
+    """The bars of some symbols over consecutive sessions.
+
+    `offsets` has one entry more than there are series: series i is the slice offsets[i]:offsets[i+1] of every column.
+    `symbol[i]` is the series' symbol; its adjustment holds for as-of sessions `valid_from[i]` to `valid_to[i]`.
+    `session` is, for every bar, the position of its session in the block's list. Columns are float64; prices dollars,
+    volume shares, both split-adjusted.
+    """
+
+    symbol: Ints
+    valid_from: Ints
+    valid_to: Ints
+    offsets: Ints
+    session: Ints
+    columns: Mapping[str, Floats]
+    _memo: dict[Any, Floats] = field(default_factory=dict)
+
+    def __getitem__(self, column: str) -> Floats:
+        return self.columns[column]
+
+    def memo(self, key: Any, compute: Callable[[], Floats]) -> Floats:
+        """A value computed at most once for this block."""
+        if key not in self._memo:
+            self._memo[key] = compute()
+        return self._memo[key]
+
+    def series_of_bar(self) -> Ints:
+        """For every bar, the number of its series."""
+        return np.repeat(np.arange(len(self.symbol)), np.diff(self.offsets))
+
+    def bars_as_of(self, wanted: npt.NDArray[np.bool_]) -> Ints:
+        """The bars that are the last bar of a symbol as of a session: `wanted[symbol, session]` says which to give.
+
+        A bar counts in the series whose adjustment holds on its session. Returns positions in the columns.
+        """
+        series = self.series_of_bar()
+        valid = (self.valid_from[series] <= self.session) & (self.session <= self.valid_to[series])
+        return np.flatnonzero(valid & wanted[self.symbol[series], self.session])
+
+
+def lay_out(symbols: int, sessions: int, symbol: Ints, session: Ints, columns: Mapping[str, Floats]) -> BarBlock:
+    """Bars in any order as a block of one series a symbol, unadjusted.
+
+    `symbol` and `session` are the positions of each bar's symbol and session. Each bar goes straight to its place, which
+    its cell in a grid of symbols × sessions tells: no sort, and the order of the rows does not matter.
+    """
+    cell = symbol * sessions + session
+    held = np.zeros(symbols * sessions, dtype=bool)
+    held[cell] = True
+    place = np.cumsum(held)
+    target = place[cell] - 1
+    cells = np.flatnonzero(held)
+    offsets = np.concatenate(([0], np.cumsum(held.reshape(symbols, sessions).sum(axis=1))))
+    arranged = {name: np.empty(len(cells)) for name in columns}
+    for name, values in columns.items():
+        arranged[name][target] = values
+    return BarBlock(
+        symbol=np.arange(symbols),
+        valid_from=np.zeros(symbols, dtype=np.int64),
+        valid_to=np.full(symbols, sessions - 1),
+        offsets=offsets,
+        session=cells % sessions,
+        columns=arranged,
+    )
+
+
+def adjust_for_splits(block: BarBlock, splits: Sequence[Split], first_as_of: int) -> BarBlock:
+    """The block as known on each session from `first_as_of` on: one series a symbol and stretch of equal knowledge.
+
+    Each bar before a split's ex-date carries the product of the factors of all splits in effect, oldest ex-date first.
+    """
+    by_symbol: dict[int, list[Split]] = {}
+    for split in sorted(splits, key=lambda one: (one.ex, one.effective)):
+        by_symbol.setdefault(split.symbol, []).append(split)
+    columns = {name: [values.copy()] for name, values in block.columns.items()}
+    symbol, valid_from, valid_to = list(block.symbol), list(block.valid_from), list(block.valid_to)
+    sizes, session = list(np.diff(block.offsets)), [block.session]
+    last_as_of = int(block.valid_to.max(initial=0))
+
+    for one, known in by_symbol.items():
+        low, high = block.offsets[one], block.offsets[one + 1]
+        days = block.session[low:high]
+        starts = sorted({first_as_of} | {s.effective for s in known if first_as_of < s.effective <= last_as_of})
+        for number, (start, end) in enumerate(zip(starts, [*(s - 1 for s in starts[1:]), last_as_of], strict=True)):
+            price, shares = _factors(days, [split for split in known if split.effective <= start])
+            adjusted = {
+                name: block[name][low:high] * (shares if name == "volume" else price) for name in block.columns
+            }
+            if number == 0:
+                valid_to[one] = end
+                for name, values in adjusted.items():
+                    columns[name][0][low:high] = values
+            else:
+                symbol.append(one)
+                valid_from.append(start)
+                valid_to.append(end)
+                sizes.append(high - low)
+                session.append(days)
+                for name, values in adjusted.items():
+                    columns[name].append(values)
+
+    return replace(
+        block,
+        symbol=np.asarray(symbol, dtype=np.int64),
+        valid_from=np.asarray(valid_from, dtype=np.int64),
+        valid_to=np.asarray(valid_to, dtype=np.int64),
+        offsets=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
+        session=np.concatenate(session),
+        columns={name: parts[0] if len(parts) == 1 else np.concatenate(parts) for name, parts in columns.items()},
+        _memo={},
+    )
+
+
+def _factors(days: Ints, splits: Sequence[Split]) -> tuple[Floats, Floats]:
+    price, shares = np.ones(len(days)), np.ones(len(days))
+    for split in splits:
+        before = days < split.ex
+        price[before] *= split.from_ / split.to
+        shares[before] *= split.to / split.from_
+    return price, shares

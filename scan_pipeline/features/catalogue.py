@@ -1,0 +1,138 @@
+"""The catalogue of features: name, formula, source, unit, lookback, and how each is computed.
+
+A new feature is one entry. `lookback` is the number of bars before the as-of one that a value needs; for a recursion
+(an exponential average) it includes the warm-up after which older bars weigh less than 1e-7, so that more history
+changes nothing beyond 1e-6 of the price. Until TA-Lib has the bars that it needs, a value is null.
+
+Formulas are in terms of bars as charts use them: split-adjusted as known on the as-of session, traded bars only.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from scan_pipeline.features.bars import BarBlock, Floats
+from scan_pipeline.features.indicators import bars_so_far, previous, ratio, windowed
+
+Unit = Literal["dollars", "shares", "dollars/day", "dollars/bar", "ratio", "percent", "0-100", "bars"]
+
+#: Bars in 52 weeks.
+YEAR = 252
+#: A symbol that missed so many sessions of the last year still has its 252 bars within the history that is read.
+ALLOWED_GAPS = 20
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One number per bar."""
+
+    name: str
+    formula: str
+    source: str
+    unit: Unit
+    lookback: int
+    _compute: Callable[[BarBlock], Floats]
+
+    def compute(self, block: BarBlock) -> Floats:
+        """The value at every bar of the block; NaN where unknown. Computed once a block."""
+        return block.memo(self.name, lambda: self._compute(block))
+
+
+def warm_up(weight: float) -> int:
+    """Bars until a recursion that keeps `weight` of its last value has forgotten where it began (1e-7)."""
+    return math.ceil(math.log(1e-7) / math.log(weight))
+
+
+def _sma(n: int) -> Feature:
+    return Feature(
+        f"sma_{n}", f"mean of close over {n} bars", "TA-Lib SMA", "dollars", n - 1,
+        lambda b: windowed(b, "SMA", b["close"], timeperiod=n),
+    )  # fmt: skip
+
+
+def _ema(n: int) -> Feature:
+    return Feature(
+        f"ema_{n}", f"exponential mean of close, weight 2/({n}+1), begun with the mean of {n} bars", "TA-Lib EMA",
+        "dollars", n + warm_up(1 - 2 / (n + 1)), lambda b: windowed(b, "EMA", b["close"], timeperiod=n),
+    )  # fmt: skip
+
+
+def _column(name: str, unit: Unit) -> Feature:
+    return Feature(name, f"the bar's {name}", "price_bars", unit, 0, lambda b: b[name])
+
+
+def _previous_close(b: BarBlock) -> Floats:
+    return b.memo("previous_close", lambda: previous(b, b["close"]))
+
+
+def _percent(numerator: Floats, denominator: Floats) -> Floats:
+    return (ratio(numerator, denominator) - 1) * 100
+
+
+FEATURES: tuple[Feature, ...] = (
+    _column("open", "dollars"),
+    _column("high", "dollars"),
+    _column("low", "dollars"),
+    _column("close", "dollars"),
+    _column("volume", "shares"),
+    Feature("change_pct", "100 × (close / previous close − 1)", "numpy", "percent", 1,
+            lambda b: _percent(b["close"], _previous_close(b))),
+    Feature("gap_pct", "100 × (open / previous close − 1)", "numpy", "percent", 1,
+            lambda b: _percent(b["open"], _previous_close(b))),
+    _sma(20),
+    _sma(50),
+    _sma(200),
+    _ema(9),
+    _ema(20),
+    Feature("ema_9_slope_5", "slope of the least-squares line through the last 5 values of ema_9",
+            "TA-Lib LINEARREG_SLOPE", "dollars/bar", 9 + 4 + warm_up(1 - 2 / 10),
+            lambda b: windowed(b, "LINEARREG_SLOPE", EMA_9.compute(b), timeperiod=5)),
+    Feature("true_range", "max(high, previous close) − min(low, previous close)", "TA-Lib TRANGE", "dollars", 1,
+            lambda b: windowed(b, "TRANGE", b["high"], b["low"], b["close"])),
+    Feature("atr_14", "Wilder's mean of true_range: (13 × last + true range) / 14, begun with the mean of 14",
+            "TA-Lib ATR; Wilder 1978", "dollars", 14 + warm_up(13 / 14),
+            lambda b: windowed(b, "ATR", b["high"], b["low"], b["close"], timeperiod=14)),
+    Feature("atr_14_simple", "mean of true_range over 14 bars", "TA-Lib SMA of TRANGE", "dollars", 14,
+            lambda b: windowed(b, "SMA", TRUE_RANGE.compute(b), timeperiod=14)),
+    Feature("rsi_14", "100 × up / (up + down), Wilder's means of rises and falls of close", "TA-Lib RSI; Wilder 1978",
+            "0-100", 14 + warm_up(13 / 14), lambda b: windowed(b, "RSI", b["close"], timeperiod=14)),
+    Feature("average_volume_20", "mean of volume over 20 bars", "TA-Lib SMA", "shares", 19,
+            lambda b: windowed(b, "SMA", b["volume"], timeperiod=20)),
+    Feature("dollar_volume_20", "mean of close × volume over 20 bars", "TA-Lib SMA", "dollars/day", 19,
+            lambda b: windowed(b, "SMA", b["close"] * b["volume"], timeperiod=20)),
+    Feature("relative_volume", "volume / mean of volume over the 20 bars before", "numpy", "ratio", 20,
+            lambda b: ratio(b["volume"], previous(b, AVERAGE_VOLUME_20.compute(b)))),
+    Feature("high_20", "highest high of 20 bars", "TA-Lib MAX", "dollars", 19,
+            lambda b: windowed(b, "MAX", b["high"], timeperiod=20)),
+    Feature("high_52w", "highest high of 252 bars", "TA-Lib MAX", "dollars", YEAR - 1,
+            lambda b: windowed(b, "MAX", b["high"], timeperiod=YEAR)),
+    Feature("low_52w", "lowest low of 252 bars", "TA-Lib MIN", "dollars", YEAR - 1,
+            lambda b: windowed(b, "MIN", b["low"], timeperiod=YEAR)),
+    Feature("distance_high_52w_pct", "100 × (close / high_52w − 1); 0 at the high", "numpy", "percent", YEAR - 1,
+            lambda b: _percent(b["close"], HIGH_52W.compute(b))),
+    Feature("distance_low_52w_pct", "100 × (close / low_52w − 1); 0 at the low", "numpy", "percent", YEAR - 1,
+            lambda b: _percent(b["close"], LOW_52W.compute(b))),
+    Feature("bars_held", "bars up to and including this one, counted to 252", "numpy", "bars", YEAR - 1,
+            lambda b: bars_so_far(b, YEAR)),
+)  # fmt: skip
+
+CATALOGUE = {feature.name: feature for feature in FEATURES}
+EMA_9 = CATALOGUE["ema_9"]
+TRUE_RANGE = CATALOGUE["true_range"]
+AVERAGE_VOLUME_20 = CATALOGUE["average_volume_20"]
+HIGH_52W = CATALOGUE["high_52w"]
+LOW_52W = CATALOGUE["low_52w"]
+
+#: What the screen measures for every symbol; the rest is computed for those that pass.
+SCREEN_FEATURES = tuple(CATALOGUE[name] for name in ("close", "average_volume_20", "dollar_volume_20", "bars_held"))
+
+#: Sessions of history that a scan reads at least: the longest lookback, and room for missed sessions.
+HISTORY_SESSIONS = max(feature.lookback for feature in FEATURES) + ALLOWED_GAPS
+
+
+def compute(block: BarBlock, features: tuple[Feature, ...], bars: np.ndarray) -> dict[str, Floats]:
+    """The features' values at the given bars (positions in the block's columns), by name."""
+    return {feature.name: feature.compute(block)[bars] for feature in features}

@@ -1,0 +1,298 @@
+"""The use cases, one function a stage, and the order in which they make a night.
+
+The algorithm of a night for session T, each step an asset of the same name in `defs/assets.py`:
+
+1.  `record_splits`: add the provider's split events to ours, with the day each was known.      store/reference.py
+2.  `ingest`: take T's bars in, as traded. Named rules reject what is no bar; the rest replaces T. store/bars.py
+3.  `build_universe`: who could trade on T, from what was known on T.                            store/reference.py
+4.  `screen`: for every symbol of the universe, measure volume and price over its last bars,
+    split-adjusted as known on T, and decide whether it is worth scanning, and why not.          screening/screen.py
+5.  `scan`: for the symbols that passed
+    a.  read a year of bars, lay them out series by series, apply splits                         features/bars.py
+    b.  compute the features at T                                                                features/catalogue.py
+    c.  run every scanner on them, each behind its own fence                                     scanners/sql.py
+    d.  replace T's hits, and publish them.                                                      store/results.py
+
+A range of sessions goes through the same functions in one pass. Sessions that read history from the same start
+(`Calendar.history_start`) are worked on together: the bars are read and laid out once for all of them. Symbols are
+worked on in batches, whose size bounds memory.
+
+This is the only room that joins the layers. It knows no Dagster: `defs/` calls it, and so can a notebook.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from scan_pipeline.errors import IngestError
+from scan_pipeline.features import catalogue
+from scan_pipeline.features.bars import PRICE_COLUMNS
+from scan_pipeline.progress import Monitor
+from scan_pipeline.providers import make_provider
+from scan_pipeline.providers.base import Provider
+from scan_pipeline.scanners.registry import SqlScanner, find_scanners
+from scan_pipeline.scanners.sql import Bench, Hit, Outcome
+from scan_pipeline.screening.limits import ScreenLimits
+from scan_pipeline.screening.screen import Funnel, Measured, decide, read_deny_list
+from scan_pipeline.sessions import Calendar, SessionArray
+from scan_pipeline.settings import Settings
+from scan_pipeline.store.bars import IngestedSession, take_in
+from scan_pipeline.store.connection import Connection, Store
+from scan_pipeline.store.history import data_versions, read_block
+from scan_pipeline.store.reference import UniverseSession, build_universe, record_splits
+from scan_pipeline.store.results import keep_features, publish, replace_hits
+
+
+@dataclass(frozen=True)
+class ScannedSession:
+    """One session's scan. `history_sessions` of `history_wanted` sessions before it are held."""
+
+    session: date
+    scanned_symbols: int
+    outcomes: list[Outcome]
+    hits: list[Hit]
+    history_sessions: int
+    history_wanted: int
+    data_version: str
+
+
+@dataclass
+class Pipeline:
+    """The stages, with what they need: settings, the calendar, the store and where bars come from."""
+
+    settings: Settings
+    monitor: Monitor = field(default_factory=Monitor)
+
+    def __post_init__(self) -> None:
+        self.calendar = Calendar.load(self.settings.cache_dir)
+        self.store = Store(
+            self.settings.database_path,
+            wait_seconds=self.settings.store_wait_seconds,
+            memory_limit=self.settings.store_memory_limit,
+            on_wait=lambda message: self.monitor.say(message),
+        )
+
+    def provider(self) -> Provider:
+        """Where bars come from, as the settings say."""
+        return make_provider(self.settings, self.calendar)
+
+    def record_splits(self) -> int:
+        """Step 1. The number of split events held afterwards."""
+        provider = self.provider()
+        with self.monitor.stage("splits", 0, "events") as stage, self.store.write() as connection:
+            splits = provider.splits(connection)
+            held = record_splits(connection, splits if splits is not None else _no_splits(connection))
+            stage.done = held
+        return held
+
+    def ingest(self, sessions: Sequence[date], run_id: str) -> Iterator[IngestedSession]:
+        """Step 2. Replaces the sessions' bars, a part at a time, each in one transaction, and says what became of each.
+
+        Raises SessionError for a session that has not closed, and IngestError, after all others have landed, if the
+        provider has no bar at all for some.
+        """
+        self.calendar.require_closed(sessions)
+        provider = self.provider()
+        empty = []
+        with self.monitor.stage("ingest", len(sessions), "sessions") as stage:
+            for run in self._consecutive(sessions):
+                for part, previous, delivery in provider.deliveries(run, self.calendar.before(run[0], 1)):
+                    with self.store.write() as connection:
+                        landed, undated = take_in(connection, delivery, part, previous, run_id)
+                    if undated:
+                        self.monitor.say(f"{undated:,} delivered rows have no readable date; see rejected_bars.")
+                    for outcome in landed:
+                        if outcome.delivered:
+                            yield outcome
+                        else:
+                            empty.append(outcome.session)
+                    stage.advance(len(part))
+        if empty:
+            raise IngestError(self._nothing_delivered(provider, empty))
+
+    def build_universe(self, sessions: Sequence[date]) -> list[UniverseSession]:
+        """Step 3. Replaces the universe of the sessions."""
+        self.calendar.require_closed(sessions)
+        provider = self.provider()
+        with self.monitor.stage("universe", len(sessions), "sessions") as stage, self.store.write() as connection:
+            outcomes = build_universe(connection, sessions, self.calendar, provider.reference(connection))
+            stage.advance(len(sessions))
+        return outcomes
+
+    def screen(self, sessions: Sequence[date], limits: ScreenLimits) -> list[Funnel]:
+        """Step 4. Replaces the decisions for the sessions' universes."""
+        self.calendar.require_closed(sessions)
+        denied = read_deny_list(self.settings.deny_list_path)
+        funnels = []
+        with self.monitor.stage("screen", len(sessions), "sessions") as stage:
+            for group, window in self._groups(sessions):
+                with self.store.read() as connection:
+                    symbols = _symbols(connection, "universe", group)
+                    measured = self._measure(connection, symbols, group, window)
+                with self.store.write() as connection:
+                    funnels += decide(connection, group, measured, limits, denied)
+                stage.advance(len(group))
+        return funnels
+
+    def scan(
+        self, sessions: Sequence[date], run_id: str, scanners: Sequence[SqlScanner] | None = None
+    ) -> Iterator[ScannedSession]:
+        """Step 5. Replaces and publishes the sessions' hits of every scanner, group by group."""
+        self.calendar.require_closed(sessions)
+        if scanners is None:
+            scanners = find_scanners(self.settings.scanners_dir)
+        code_versions = {scanner.name: scanner.code_version for scanner in scanners}
+        needs_bars = any("bars" in scanner.text.lower() for scanner in scanners)
+        with (
+            self.monitor.stage("scan", len(sessions), "sessions") as stage,
+            Bench(self.settings.scanner_timeout_seconds, self.settings.max_hits) as bench,
+        ):
+            for group, window in self._groups(sessions):
+                with self.store.read() as connection:
+                    scanned = self._fill(bench, connection, group, window, needs_bars)
+                    windows = {session: _window(window, session) for session in group}
+                    versions = data_versions(connection, windows)
+                    held = _held_sessions(connection, window)
+                bench.close_fence()
+                hits: list[Hit] = []
+                outcomes: list[Outcome] = []
+                for scanner in scanners:
+                    found, became = bench.run(scanner, group)
+                    hits += found
+                    outcomes += became
+                with self.store.write() as connection:
+                    replace_hits(connection, hits, outcomes, code_versions, versions, run_id)
+                    if self.settings.keep_features_sessions:
+                        newest = group[-self.settings.keep_features_sessions :]
+                        keep_features(connection, bench.features(newest), self.settings.keep_features_sessions)
+                with self.store.read() as connection:
+                    publish(connection, group, self.settings.results_dir)
+                bench.clear()
+                stage.advance(len(group))
+                for session in group:
+                    yield ScannedSession(
+                        session=session,
+                        scanned_symbols=scanned[session],
+                        outcomes=[outcome for outcome in outcomes if outcome.session == session],
+                        hits=[hit for hit in hits if hit.session == session],
+                        history_sessions=int(np.isin(windows[session], held).sum()),
+                        history_wanted=len(windows[session]),
+                        data_version=versions[session],
+                    )
+
+    def _measure(
+        self, connection: Connection, symbols: Sequence[str], group: Sequence[date], window: SessionArray
+    ) -> Measured:
+        """What the screen looks at, for every symbol and session of the group that has a bar."""
+        features = (*catalogue.SCREEN_FEATURES, catalogue.CATALOGUE["volume"])
+        is_wanted = np.isin(window, np.array(group, dtype="datetime64[D]"))
+        parts: list[dict[str, Any]] = []
+        for start in range(0, len(symbols), self.settings.batch_symbols):
+            batch = symbols[start : start + self.settings.batch_symbols]
+            block = read_block(connection, batch, window, group[0], ("close", "volume"))
+            bars = block.bars_as_of(np.broadcast_to(is_wanted, (len(batch), len(window))))
+            symbol = block.symbol[block.series_of_bar()[bars]] + start
+            parts.append(
+                {"symbol": symbol, "session": window[block.session[bars]], **catalogue.compute(block, features, bars)}
+            )
+        merged = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+        return Measured(symbols, merged.pop("symbol", np.empty(0, int)), merged.pop("session", window[:0]), merged)
+
+    def _fill(
+        self, bench: Bench, connection: Connection, group: Sequence[date], window: SessionArray, needs_bars: bool
+    ) -> dict[date, int]:
+        """Put the group's features (and, if a scanner reads them, bars) on the bench. Symbols scanned, by session."""
+        symbols, passed = _passed(connection, group, window)
+        for start in range(0, max(1, len(symbols)), self.settings.batch_symbols):
+            batch = symbols[start : start + self.settings.batch_symbols]
+            block = read_block(connection, batch, window, group[0], (*PRICE_COLUMNS, "volume"))
+            names = np.array(batch, dtype=object)
+            days = window.astype(np.int32)
+            bars = block.bars_as_of(passed[start : start + len(batch)])
+            series = block.series_of_bar()
+            values = catalogue.compute(block, catalogue.FEATURES, bars)
+            bench.add(
+                "features", {"session": days[block.session[bars]], "symbol": names[block.symbol[series[bars]]], **values}
+            )
+            all_bars = slice(None) if needs_bars else slice(0)
+            of_bar = series[all_bars]
+            bench.add(
+                "bars",
+                {"session": days[block.session[all_bars]], "symbol": names[block.symbol[of_bar]],
+                 "valid_from": days[block.valid_from[of_bar]], "valid_to": days[block.valid_to[of_bar]],
+                 **{name: block[name][all_bars] for name in (*PRICE_COLUMNS, "volume")}},
+            )  # fmt: skip
+        universe = connection.execute(
+            "select session - date '1970-01-01' as session, * exclude (session, listed, delisted) from universe "
+            "where session in (select unnest(?::DATE[])) and symbol in (select unnest(?::VARCHAR[]))",
+            [list(group), list(symbols)],
+        ).fetchnumpy()
+        bench.add("universe", {"session": universe.pop("session").astype(np.int32), **universe})
+        counts = passed.sum(axis=0)
+        return {session: int(counts[np.searchsorted(window, np.datetime64(session))]) for session in group}
+
+    def _groups(self, sessions: Sequence[date]) -> Iterator[tuple[list[date], SessionArray]]:
+        """Sessions that read history from the same start, each with its window: from there to the last of them."""
+
+        def start(session: date) -> date:
+            return self.calendar.history_start(session, catalogue.HISTORY_SESSIONS)
+
+        for first, group in groupby(sorted(sessions), key=start):
+            members = list(group)
+            yield members, np.array(self.calendar.between(first, members[-1]), dtype="datetime64[D]")
+
+    def _consecutive(self, sessions: Sequence[date]) -> Iterator[list[date]]:
+        ordered = sorted(sessions)
+        positions = [self.calendar.index_at_or_after(session) for session in ordered]
+        pairs = zip(ordered, (position - number for number, position in enumerate(positions)), strict=True)
+        for _, run in groupby(pairs, key=lambda pair: pair[1]):
+            yield [session for session, _ in run]
+
+    def _nothing_delivered(self, provider: Provider, empty: Sequence[date]) -> str:
+        listed = ", ".join(map(str, empty[:5])) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
+        held = provider.held()
+        has = f"It has {held[0]} to {held[1]}." if held else "It has no dated bar at all."
+        return f"The provider '{provider.name}' has no bars for {listed}. {has} Choose sessions among them."
+
+
+def _symbols(connection: Connection, table: str, group: Sequence[date]) -> list[str]:
+    rows = connection.execute(
+        f"select distinct symbol from {table} where session in (select unnest(?::DATE[])) order by symbol", [list(group)]
+    ).fetchall()
+    return [symbol for (symbol,) in rows]
+
+
+def _passed(
+    connection: Connection, group: Sequence[date], window: SessionArray
+) -> tuple[list[str], np.ndarray[Any, np.dtype[np.bool_]]]:
+    """The symbols that passed the screen on any session of the group, and on which: passed[symbol, session]."""
+    rows = connection.execute(
+        "select symbol, session - date '1970-01-01' as day from prefiltered_symbols "
+        "where passed and session in (select unnest(?::DATE[]))",
+        [list(group)],
+    ).fetchnumpy()
+    symbols, code = np.unique(rows["symbol"].astype(object), return_inverse=True)
+    passed = np.zeros((len(symbols), len(window)), dtype=bool)
+    passed[code, np.searchsorted(window.astype(np.int64), rows["day"])] = True
+    return symbols.tolist(), passed
+
+
+def _window(window: SessionArray, session: date) -> SessionArray:
+    return window[: int(np.searchsorted(window, np.datetime64(session))) + 1]
+
+
+def _held_sessions(connection: Connection, window: SessionArray) -> SessionArray:
+    rows = connection.execute(
+        "select session - date '1970-01-01' as day from ingested_sessions where session between ? and ?",
+        [str(window[0]), str(window[-1])],
+    ).fetchnumpy()
+    return rows["day"].astype("datetime64[D]")
+
+
+def _no_splits(connection: Connection) -> duckdb.DuckDBPyRelation:
+    return connection.sql("select * from splits limit 0")

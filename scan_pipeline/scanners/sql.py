@@ -1,0 +1,281 @@
+"""Running SQL scanners: a bench in memory with the tables that they read, and a fence around each.
+
+The bench is a DuckDB of its own, without access to the store, files or the network. Scanners see `features`,
+`universe` and `bars`. A scanner that fails, runs too long or returns too much fails alone.
+
+One session is the unit: a scanner sees one session's features. For a range, a scanner whose query plan only reads,
+filters and computes row by row gives the same rows for all sessions at once, and is run so; any other (a join, a
+window, an aggregate) runs session by session, as its nights would.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from scan_pipeline.errors import ScannerError
+from scan_pipeline.scanners.registry import SqlScanner
+
+#: The tables that a scanner may read.
+TABLES = ("features", "universe", "bars")
+#: Operators of a query plan that treat every row by itself.
+_ROW_BY_ROW = {"PROJECTION", "FILTER", "SEQ_SCAN", "TABLE_SCAN", "DUMMY_SCAN", "EMPTY_RESULT"}
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A symbol that a scanner found on a session."""
+
+    session: date
+    scanner: str
+    symbol: str
+    rank: int
+    score: float | None
+    details: str  # JSON
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one scanner on one session: the number of hits, or None and why it failed."""
+
+    session: date
+    scanner: str
+    hits: int | None
+    message: str | None = None
+
+
+class _TimedOut(ScannerError):
+    pass
+
+
+class Bench:
+    """The tables of some sessions in memory, and the scanners run on them."""
+
+    def __init__(self, timeout_seconds: float, max_hits: int) -> None:
+        self._timeout = timeout_seconds
+        self._max_hits = max_hits
+        self._connection = duckdb.connect()
+
+    def __enter__(self) -> "Bench":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def clear(self) -> None:
+        """Drop all tables."""
+        self._connection.close()
+        self._connection = duckdb.connect()
+
+    def add(self, table: str, columns: Mapping[str, Any]) -> None:
+        """Append rows to a table: `symbol` text, day columns (`session`, …) as int32 days since 1970, floats (NaN: null)."""
+        self._connection.register("given", dict(columns))
+        select = ", ".join(
+            f"(date '1970-01-01' + {name}) as {name}" if np.asarray(values).dtype == np.int32 else name
+            for name, values in columns.items()
+        )
+        held = self._connection.execute("select 1 from duckdb_tables() where table_name = ?", [f"all_{table}"]).fetchone()
+        statement = f"insert into all_{table}" if held else f"create table all_{table} as"
+        self._connection.execute(f"{statement} select {select} from given")
+        self._connection.unregister("given")
+
+    def close_fence(self) -> None:
+        """After the last `add`: define what scanners see, and lock everything else."""
+        self._connection.execute("set variable as_of = null")
+        for table in ("features", "universe"):
+            self._connection.execute(
+                f"create view {table} as select * from all_{table} "
+                "where getvariable('as_of')::DATE is null or session = getvariable('as_of')::DATE"
+            )
+        self._connection.execute(
+            "create view bars as select session, symbol, open, high, low, close, volume from all_bars "
+            "where getvariable('as_of')::DATE between valid_from and valid_to and session <= getvariable('as_of')::DATE "
+            "and symbol in (select symbol from features)"
+        )
+        self._connection.execute("set enable_external_access = false; set lock_configuration = true")
+
+    def features(self, sessions: Sequence[date]) -> dict[str, Any]:
+        """The rows of `features` of these sessions, as columns; `session` as int32 days since 1970."""
+        rows = self._connection.execute(
+            "select session - date '1970-01-01' as session, * exclude (session) from all_features "
+            "where session in (select unnest(?::DATE[])) order by all_features.session, symbol",
+            [list(sessions)],
+        ).fetchnumpy()
+        return {name: values.astype(np.int32) if name == "session" else values for name, values in rows.items()}
+
+    def run(self, scanner: SqlScanner, sessions: Sequence[date]) -> tuple[list[Hit], list[Outcome]]:
+        """The scanner's hits on the sessions, and what became of it on each."""
+        try:
+            statement = _check(scanner)
+            if self._is_row_by_row(scanner, statement):
+                with self._as_of(None):
+                    hits = self._hits(scanner, statement, sessions)
+                return hits, _count(scanner, sessions, hits)
+        except ScannerError:
+            pass  # session by session, each with its own outcome and message, as its nights would have them
+        hits, outcomes = [], []
+        gave_up: _TimedOut | None = None
+        for session in sessions:
+            try:
+                if gave_up:
+                    raise gave_up
+                with self._as_of(session):
+                    found = self._hits(scanner, _check(scanner), [session])
+                hits += found
+                outcomes.append(Outcome(session, scanner.name, len(found)))
+            except ScannerError as error:
+                outcomes.append(Outcome(session, scanner.name, None, str(error)))
+                gave_up = error if isinstance(error, _TimedOut) else None
+        return hits, outcomes
+
+    @contextmanager
+    def _as_of(self, session: date | None) -> Iterator[None]:
+        self._connection.execute("set variable as_of = " + (f"date '{session}'" if session else "null"))
+        yield
+
+    def _is_row_by_row(self, scanner: SqlScanner, statement: str) -> bool:
+        with self._fence(scanner):
+            plan = self._connection.execute(f"explain (format json) {statement}").fetchall()[0][1]
+        return _operators(json.loads(plan)) <= _ROW_BY_ROW
+
+    def _hits(self, scanner: SqlScanner, statement: str, sessions: Sequence[date]) -> list[Hit]:
+        most = self._max_hits * len(sessions)
+        with self._fence(scanner):
+            # The statement begins on the first line, so that DuckDB's line numbers are the file's.
+            self._connection.execute(f"create or replace temp table hits as select * from ({statement}\n) limit {most + 1}")
+        columns = self._connection.sql("from hits").columns
+        self._refuse_bad_rows(scanner, columns, sessions)
+        own = [name for name in columns if name not in ("session", "symbol", "score")]
+        details = "to_json({" + ", ".join(f"'{_escape(name)}': {_identifier(name)}" for name in own) + "})"
+        rank = scanner.rank or ("score desc" if "score" in columns else "symbol")
+        score = "score" if "score" in columns else _first_expression(scanner.rank) if scanner.rank else "null"
+        keep = f"qualify place <= {scanner.limit}" if scanner.limit else ""
+        with self._fence(scanner, "the header line `-- rank:`"):
+            rows = self._connection.execute(
+                f"""
+                select session, symbol, row_number() over (partition by session order by {rank}, symbol) as place,
+                    try_cast({score} as DOUBLE), {details if own else "'{}'"}
+                from hits {keep} order by session, place
+                """
+            ).fetchall()
+        return [Hit(session, scanner.name, symbol, place, score, text) for session, symbol, place, score, text in rows]
+
+    def _refuse_bad_rows(self, scanner: SqlScanner, columns: Sequence[str], sessions: Sequence[date]) -> None:
+        for needed in ("session", "symbol"):
+            if needed not in columns:
+                raise ScannerError(
+                    f"{scanner.path}: the select returns no column `{needed}`; it returns {', '.join(columns)}. "
+                    "A scanner must return `session` and `symbol`."
+                )
+        known = ", ".join(f"date '{session}'" for session in sessions)
+        strange = self._connection.execute(
+            f"""
+            select 'a row without a session or symbol; both must be filled' from hits
+                where session is null or symbol is null
+            union all
+            select 'rows of another session, ' || session || '; keep to the session that is scanned, '
+                || 'which is the only one in `features`' from hits where session not in ({known})
+            union all
+            (select 'more than {self._max_hits:,} hits on ' || session || '; narrow it, or raise SCAN_MAX_HITS'
+                from hits group by session having count(*) > {self._max_hits})
+            union all
+            (select symbol || ' more than once on ' || session || '; return one row a symbol' from hits
+                group by session, symbol having count(*) > 1)
+            limit 1
+            """
+        ).fetchone()
+        if strange:
+            raise ScannerError(f"{scanner.path}: the select returns {strange[0]}.")
+
+    @contextmanager
+    def _fence(self, scanner: SqlScanner, where: str = "") -> Iterator[None]:
+        """Turns whatever DuckDB says of a scanner's SQL into a ScannerError, and ends what takes too long."""
+        late = threading.Event()
+
+        def interrupt() -> None:
+            late.set()
+            self._connection.interrupt()
+
+        timer = threading.Timer(self._timeout, interrupt)
+        timer.start()
+        try:
+            yield
+        except duckdb.Error as error:
+            if late.is_set():
+                raise _TimedOut(
+                    f"{scanner.path}: still running after {self._timeout:g} s, ended. "
+                    "Narrow it, or raise SCAN_SCANNER_TIMEOUT_SECONDS."
+                ) from error
+            raise ScannerError(_explain(scanner, str(error), where)) from error
+        finally:
+            timer.cancel()
+
+
+def _check(scanner: SqlScanner) -> str:
+    """The scanner's one select, on the lines that it has in the file. Raises ScannerError for anything else."""
+    if scanner.fault:
+        raise ScannerError(scanner.fault)
+    try:
+        statements = duckdb.extract_statements(scanner.text)
+    except duckdb.Error as error:
+        raise ScannerError(_explain(scanner, str(error), "")) from error
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        kinds = ", ".join(statement.type.name.lower() for statement in statements) or "nothing"
+        raise ScannerError(f"{scanner.path}: expected one select, found {kinds}. Keep one select a file.")
+    return re.sub(r";\s*(--[^\n]*\s*)*$", "", scanner.text.rstrip())
+
+
+def _explain(scanner: SqlScanner, message: str, where: str) -> str:
+    """DuckDB's message as one line with the file, the line and a hint."""
+    first = message.strip().splitlines()[0].rstrip("!.")
+    line = re.search(r"^LINE (\d+):", message, re.MULTILINE)
+    place = where or (f"line {line[1]}" if line else "")
+    candidates = re.search(r"^(Candidate bindings|Did you mean)[^\n]*", message, re.MULTILINE)
+    if candidates:
+        hint = candidates[0].rstrip(".")
+    elif "Table with name" in first:
+        hint = f"A scanner can read {', '.join(TABLES)}"
+    elif "disabled" in first or "Permission" in first:
+        hint = "A scanner can read its tables, and no files or addresses"
+    else:
+        hint = "`scan-pipeline features` lists the columns of `features`"
+    return f"{scanner.path}{f', {place}' if place else ''}: {first}. {hint}."
+
+
+def _operators(plan: list[dict[str, Any]]) -> set[str]:
+    return {operator["name"].strip() for operator in plan} | {
+        name for operator in plan for name in _operators(operator["children"])
+    }
+
+
+def _count(scanner: SqlScanner, sessions: Sequence[date], hits: Sequence[Hit]) -> list[Outcome]:
+    found = dict.fromkeys(sessions, 0)
+    for hit in hits:
+        found[hit.session] += 1
+    return [Outcome(session, scanner.name, count) for session, count in found.items()]
+
+
+def _first_expression(rank: str) -> str:
+    """`gap_pct` of `gap_pct desc, volume`."""
+    depth = 0
+    for position, character in enumerate(rank):
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            rank = rank[:position]
+            break
+    return re.sub(r"\s+(asc|desc)?(\s+nulls\s+(first|last))?\s*$", "", f"{rank.strip()} ", flags=re.IGNORECASE)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _escape(text: str) -> str:
+    return text.replace("'", "''")

@@ -1,0 +1,106 @@
+"""Reading history out of the store, as blocks of bars ready for features.
+
+Prices are stored as traded; splits are applied here, on reading, as known on each as-of session.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+
+from scan_pipeline.features.bars import BarBlock, Split, adjust_for_splits, lay_out
+from scan_pipeline.sessions import SessionArray
+from scan_pipeline.store.connection import Connection
+
+
+def read_block(
+    connection: Connection,
+    symbols: Sequence[str],
+    window: SessionArray,
+    first_as_of: date,
+    columns: Sequence[str],
+) -> BarBlock:
+    """The bars of `symbols` on the sessions of `window`, adjusted as known on each session from `first_as_of` on.
+
+    Symbols and sessions of the block are positions in `symbols` and `window`; `columns` are columns of `price_bars`.
+    """
+    connection.register("wanted", {"symbol": np.array(symbols, dtype=object), "code": np.arange(len(symbols))})
+    rows = connection.sql(
+        f"""
+        select code, session - date '1970-01-01' as day, {", ".join(columns)}
+        from price_bars join wanted using (symbol)
+        where session between date '{window[0]}' and date '{window[-1]}'
+        """
+    ).fetchnumpy()
+    days = window.astype(np.int64)
+    position_of_day = np.zeros(days[-1] - days[0] + 1, dtype=np.int64)
+    position_of_day[days - days[0]] = np.arange(len(days))
+    block = lay_out(
+        symbols=len(symbols),
+        sessions=len(window),
+        symbol=rows["code"],
+        session=position_of_day[rows["day"] - days[0]],
+        columns={name: rows[name] for name in columns},
+    )
+    splits = _read_splits(connection, window)
+    connection.unregister("wanted")
+    return adjust_for_splits(block, splits, int(np.searchsorted(window, np.datetime64(first_as_of))))
+
+
+def _read_splits(connection: Connection, window: SessionArray) -> list[Split]:
+    rows = connection.execute(
+        """
+        select code, ex_date, greatest(ex_date, known_on), split_from, split_to from splits join wanted using (symbol)
+        where ex_date between ? and ? and known_on <= ?
+        """,
+        [str(window[0]), str(window[-1]), str(window[-1])],
+    ).fetchall()
+    return [
+        Split(
+            symbol=code,
+            ex=int(np.searchsorted(window, np.datetime64(ex_date))),
+            effective=int(np.searchsorted(window, np.datetime64(effective))),
+            from_=split_from,
+            to=split_to,
+        )
+        for code, ex_date, effective, split_from, split_to in rows
+    ]
+
+
+def data_versions(connection: Connection, windows: dict[date, SessionArray]) -> dict[date, str]:
+    """For each as-of session, a hash of what its scan reads: bars and splits of its window, and the decisions.
+
+    The bars' part is combined from one hash a session, which does not depend on the order of rows.
+    """
+    first, last = min(window[0] for window in windows.values()), max(windows)
+    of_session = dict(
+        connection.execute(
+            "select session, bit_xor(hash(symbol, open, high, low, close, volume)) from price_bars "
+            "where session between ? and ? group by session",
+            [str(first), last],
+        ).fetchall()
+    )
+    decisions = dict(
+        connection.execute(
+            "select session, bit_xor(hash(columns(* exclude (session)))) from "
+            "(select session, hash(symbol, passed, market_cap) as decided from prefiltered_symbols "
+            "where session between ? and ?) group by session",
+            [min(windows), last],
+        ).fetchall()
+    )
+    splits = connection.execute(
+        "select ex_date, known_on, hash(symbol, ex_date, split_from, split_to) from splits order by all"
+    ).fetchall()
+    versions = {}
+    for session, window in windows.items():
+        parts = [of_session.get(day, 0) for day in window.astype(object)]
+        parts += [split for ex, known, split in splits if window[0].astype(object) < ex <= session and known <= session]
+        parts.append(decisions.get(session, 0))
+        versions[session] = _short_hash(parts)
+    return versions
+
+
+def _short_hash(parts: Sequence[int]) -> str:
+    from hashlib import sha256
+
+    return sha256(",".join(map(str, parts)).encode()).hexdigest()[:12]

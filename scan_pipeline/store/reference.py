@@ -1,0 +1,134 @@
+"""Splits and the universe in the store: what is known of symbols, and since when.
+
+A universe is built from what was known on its session: bars up to it, the vendor's listing dates, and reference data;
+a later list never adds a symbol to an earlier session.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+
+from scan_pipeline.sessions import Calendar
+from scan_pipeline.store.connection import Connection
+
+#: A symbol without a vendor's delisting date is taken for delisted once it has missed so many sessions …
+DELISTED_AFTER_SESSIONS = 5
+#: … and leaves the universe after so many.
+LEAVES_AFTER_SESSIONS = 20
+
+
+@dataclass(frozen=True)
+class UniverseSession:
+    """One session's universe, in symbols. `known` is the share of symbols that have each reference field."""
+
+    session: date
+    symbols: int
+    traded: int
+    market_caps_of_unknown_date: int
+    known: dict[str, float]
+
+
+def record_splits(connection: Connection, splits: duckdb.DuckDBPyRelation) -> int:
+    """Add what is new among `splits` (columns of SPLIT_COLUMNS) and correct what changed; the events now held.
+
+    A split that was already known keeps the day on which it was first known. Must run in a write transaction.
+    """
+    splits.create_view("given_splits", replace=True)
+    connection.execute(
+        """
+        create or replace temp table merged as
+        select symbol, ex_date, given.split_from, given.split_to,
+            least(coalesce(given.known_on, ex_date), splits.known_on) as known_on
+        from (select distinct on (symbol, ex_date) * from given_splits) given left join splits using (symbol, ex_date)
+        where given.split_from > 0 and given.split_to > 0;
+        delete from splits where (symbol, ex_date) in (select symbol, ex_date from merged);
+        insert into splits select * from merged order by ex_date, symbol;
+        drop table merged;
+        """
+    )
+    row = connection.execute("select count(*) from splits").fetchone()
+    return int(row[0]) if row else 0
+
+
+def build_universe(
+    connection: Connection, sessions: Sequence[date], calendar: Calendar, reference: duckdb.DuckDBPyRelation | None
+) -> list[UniverseSession]:
+    """Replace the universe of each session. Must run in a write transaction."""
+    if reference is not None:
+        connection.execute("create or replace temp table reference as " + reference.sql_query())
+    else:
+        connection.execute(_NO_REFERENCE)
+    connection.execute(
+        "create or replace temp table first_bars as select symbol, min(session) as first_bar from price_bars group by symbol"
+    )
+    outcomes = []
+    for session in sessions:
+        connection.execute("delete from universe where session = ?", [session])
+        connection.execute(
+            _BUILD,
+            {
+                "session": session,
+                "leaves": calendar.before(session, LEAVES_AFTER_SESSIONS),
+                "delisted": calendar.before(session, DELISTED_AFTER_SESSIONS),
+            },
+        )
+        outcomes.append(_describe(connection, session))
+    return outcomes
+
+
+_NO_REFERENCE = """
+create or replace temp table reference as
+select null::VARCHAR as symbol, null::VARCHAR as name, null::VARCHAR as exchange, null::VARCHAR as type,
+    null::VARCHAR as sector, null::VARCHAR as industry, null::VARCHAR as country, null::DOUBLE as market_cap,
+    null::DATE as as_of, null::DATE as listed, null::DATE as delisted
+where false
+"""
+
+# A market cap is used from its as_of day on; one without a day could be of any time, and is not.
+_BUILD = """
+insert into universe
+with recent as (
+    select symbol, max(session) as last_bar, max(session) = $session as traded
+    from price_bars where session > $leaves and session <= $session group by symbol
+),
+known as (
+    select symbol, name, exchange, type, sector, industry, country, listed,
+        case when delisted <= $session then delisted end as delisted
+    from reference
+    qualify row_number() over (partition by symbol order by as_of <= $session desc nulls last, as_of desc) = 1
+),
+caps as (
+    select symbol, arg_max(market_cap, as_of) as market_cap
+    from reference where as_of <= $session and market_cap is not null group by symbol
+),
+members as (
+    select symbol from recent
+    union
+    select symbol from reference where listed <= $session and coalesce(delisted > $session, true)
+)
+select $session, symbol, name, exchange, type, sector, industry, country, market_cap,
+    coalesce(listed, first_bar), coalesce(delisted, case when last_bar <= $delisted then last_bar end),
+    coalesce(traded, false)
+from members left join recent using (symbol) left join known using (symbol) left join caps using (symbol)
+    left join first_bars using (symbol)
+where coalesce(traded, false) or delisted is null or delisted > $session
+order by symbol
+"""
+
+
+def _describe(connection: Connection, session: date) -> UniverseSession:
+    fields = ("name", "exchange", "sector", "market_cap")
+    row = connection.execute(
+        f"""
+        select count(*), count(*) filter (traded), {", ".join(f"count({field}) / count(*)" for field in fields)},
+            (select count(distinct symbol) from reference where market_cap is not null and as_of is null)
+        from universe where session = ?
+        """,
+        [session],
+    ).fetchone()
+    assert row is not None
+    symbols, traded, *shares, undated = row
+    known = {field: float(share) if symbols else 0.0 for field, share in zip(fields, shares, strict=True)}
+    return UniverseSession(session, symbols, traded, undated, known)

@@ -1,0 +1,108 @@
+"""Hits, outcomes and recent features in the store, and the published files.
+
+A session's hits are replaced as a whole. They are also published as Parquet, one file a session, replaced atomically:
+notebooks and other processes read those without touching the database.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scan_pipeline.scanners.sql import Hit, Outcome
+from scan_pipeline.store.connection import Connection
+
+
+def replace_hits(
+    connection: Connection,
+    hits: Sequence[Hit],
+    outcomes: Sequence[Outcome],
+    code_versions: Mapping[str, str],
+    data_versions: Mapping[date, str],
+    run_id: str,
+) -> None:
+    """Replace hits and outcomes of every session that has an outcome. Must run in a write transaction."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    sessions = sorted({outcome.session for outcome in outcomes})
+    for table in ("scan_results", "scanner_outcomes"):
+        connection.execute(f"delete from {table} where session in (select unnest(?::DATE[]))", [sessions])
+    if hits:
+        columns = {
+            "day": _days([hit.session for hit in hits]),
+            "scanner": _texts([hit.scanner for hit in hits]),
+            "symbol": _texts([hit.symbol for hit in hits]),
+            "rank": np.array([hit.rank for hit in hits], dtype=np.int32),
+            "score": np.array([np.nan if hit.score is None else hit.score for hit in hits]),
+            "details": _texts([hit.details for hit in hits]),
+            "code_version": _texts([code_versions[hit.scanner] for hit in hits]),
+            "data_version": _texts([data_versions[hit.session] for hit in hits]),
+        }
+        connection.register("given_hits", columns)
+        connection.execute(
+            "insert into scan_results select date '1970-01-01' + day, * exclude (day), ? from given_hits", [run_id]
+        )
+        connection.unregister("given_hits")
+    columns = {
+        "day": _days([one.session for one in outcomes]),
+        "scanner": _texts([one.scanner for one in outcomes]),
+        "ok": np.array([one.hits is not None for one in outcomes]),
+        "hits": np.array([-1 if one.hits is None else one.hits for one in outcomes], dtype=np.int32),
+        "message": _texts([one.message for one in outcomes]),
+        "code_version": _texts([code_versions[one.scanner] for one in outcomes]),
+        "data_version": _texts([data_versions[one.session] for one in outcomes]),
+    }
+    connection.register("given_outcomes", columns)
+    connection.execute(
+        "insert into scanner_outcomes select date '1970-01-01' + day, scanner, ok, case when ok then hits end, message, "
+        "code_version, data_version, ?, ? from given_outcomes",
+        [now, run_id],
+    )
+    connection.unregister("given_outcomes")
+
+
+def keep_features(connection: Connection, columns: Mapping[str, Any], keep_sessions: int) -> None:
+    """Replace these sessions in the table `features`, and keep only the newest `keep_sessions` sessions in it.
+
+    `columns`: `session` as int32 days since 1970, `symbol`, and the features. The table follows the catalogue: where its
+    columns are others, it is made anew. Must run in a write transaction.
+    """
+    connection.register("given_features", dict(columns))
+    select = "select date '1970-01-01' + session as session, * exclude (session) from given_features"
+    held = connection.execute("select column_name from duckdb_columns() where table_name = 'features'").fetchall()
+    if {name for (name,) in held} != set(columns):
+        connection.execute(f"create or replace table features as {select} limit 0")
+    connection.execute("delete from features where session in (select date '1970-01-01' + session from given_features)")
+    connection.execute(f"insert into features by name {select}")
+    connection.execute(
+        "delete from features where session not in (select distinct session from features order by 1 desc limit ?)",
+        [keep_sessions],
+    )
+    connection.unregister("given_features")
+
+
+def publish(connection: Connection, sessions: Sequence[date], folder: Path) -> list[Path]:
+    """Write each session's hits to `folder`/YYYY-MM-DD.parquet, each replaced atomically. The files written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for session in sessions:
+        path = folder / f"{session}.parquet"
+        aside = path.with_suffix(f".{os.getpid()}.tmp")
+        target = str(aside).replace("'", "''")
+        connection.execute(
+            f"copy (select * from scan_results where session = date '{session}' order by scanner, rank) "
+            f"to '{target}' (format parquet)"
+        )
+        aside.replace(path)
+        paths.append(path)
+    return paths
+
+
+def _days(sessions: Sequence[date]) -> np.ndarray[Any, np.dtype[np.int32]]:
+    return np.array(sessions, dtype="datetime64[D]").astype(np.int32)
+
+
+def _texts(texts: Sequence[str | None]) -> np.ndarray[Any, np.dtype[np.object_]]:
+    return np.array(texts, dtype=object)
