@@ -20,7 +20,7 @@ worked on in batches, whose size bounds memory.
 This is the only room that joins the layers. It knows no Dagster: `defs/` calls it, and so can a notebook.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
@@ -36,7 +36,7 @@ from scan_pipeline.progress import Monitor
 from scan_pipeline.providers import make_provider
 from scan_pipeline.providers.base import Provider
 from scan_pipeline.scanners.registry import SqlScanner, find_scanners
-from scan_pipeline.scanners.sql import Bench, Hit, Outcome
+from scan_pipeline.scanners.sql import TABLES, Bench, Hit, Outcome
 from scan_pipeline.screening.limits import ScreenLimits
 from scan_pipeline.screening.screen import Funnel, Measured, decide, read_deny_list
 from scan_pipeline.sessions import Calendar, SessionArray
@@ -45,7 +45,7 @@ from scan_pipeline.store.bars import IngestedSession, take_in
 from scan_pipeline.store.connection import Connection, Store
 from scan_pipeline.store.history import data_versions, read_block
 from scan_pipeline.store.reference import UniverseSession, build_universe, record_splits
-from scan_pipeline.store.results import keep_features, publish, replace_hits
+from scan_pipeline.store.results import keep_features, publish, replace_hits, write_aside
 
 
 @dataclass(frozen=True)
@@ -130,11 +130,9 @@ class Pipeline:
         denied = read_deny_list(self.settings.deny_list_path)
         funnels = []
         with self.monitor.stage("screen", len(sessions), "sessions") as stage:
-            for group, window in self._groups(sessions):
-                with self.store.read() as connection:
-                    symbols = _symbols(connection, "universe", group)
-                    measured = self._measure(connection, symbols, group, window)
+            for group, window, start in self._groups(sessions, catalogue.SCREEN_SESSIONS):
                 with self.store.write() as connection:
+                    measured = self._measure(connection, group, window, start)
                     funnels += decide(connection, group, measured, limits, denied)
                 stage.advance(len(group))
         return funnels
@@ -147,32 +145,28 @@ class Pipeline:
         if scanners is None:
             scanners = find_scanners(self.settings.scanners_dir)
         code_versions = {scanner.name: scanner.code_version for scanner in scanners}
-        needs_bars = any("bars" in scanner.text.lower() for scanner in scanners)
-        with (
-            self.monitor.stage("scan", len(sessions), "sessions") as stage,
-            Bench(self.settings.scanner_timeout_seconds, self.settings.max_hits) as bench,
-        ):
-            for group, window in self._groups(sessions):
-                with self.store.read() as connection:
-                    scanned = self._fill(bench, connection, group, window, needs_bars)
-                    windows = {session: _window(window, session) for session in group}
-                    versions = data_versions(connection, windows)
-                    held = _held_sessions(connection, window)
-                bench.close_fence()
+        read = {table for table in TABLES if any(table in scanner.text.lower() for scanner in scanners)}
+        with self.monitor.stage("scan", len(sessions), "sessions") as stage:
+            for group, window, start in self._groups(sessions, catalogue.HISTORY_SESSIONS):
+                windows = {session: _window(window, session) for session in group}
                 hits: list[Hit] = []
                 outcomes: list[Outcome] = []
-                for scanner in scanners:
-                    found, became = bench.run(scanner, group)
-                    hits += found
-                    outcomes += became
+                with Bench(self.settings.scanner_timeout_seconds, self.settings.max_hits) as bench:
+                    with self.store.read() as connection:
+                        scanned = self._fill(bench, connection, group, window, start, read)
+                        versions = data_versions(connection, windows)
+                        held = _held_sessions(connection, window)
+                    bench.close_fence()
+                    for scanner in scanners:
+                        found, became = bench.run(scanner, group)
+                        hits += found
+                        outcomes += became
+                    recent = bench.features(group[-self.settings.keep_features_sessions :])
                 with self.store.write() as connection:
                     replace_hits(connection, hits, outcomes, code_versions, versions, run_id)
-                    if self.settings.keep_features_sessions:
-                        newest = group[-self.settings.keep_features_sessions :]
-                        keep_features(connection, bench.features(newest), self.settings.keep_features_sessions)
-                with self.store.read() as connection:
-                    publish(connection, group, self.settings.results_dir)
-                bench.clear()
+                    keep_features(connection, recent, self.settings.keep_features_sessions)
+                    files = write_aside(connection, group, self.settings.results_dir)
+                publish(files)
                 stage.advance(len(group))
                 for session in group:
                     yield ScannedSession(
@@ -186,65 +180,77 @@ class Pipeline:
                     )
 
     def _measure(
-        self, connection: Connection, symbols: Sequence[str], group: Sequence[date], window: SessionArray
+        self, connection: Connection, group: Sequence[date], window: SessionArray, start: date
     ) -> Measured:
         """What the screen looks at, for every symbol and session of the group that has a bar."""
-        features = (*catalogue.SCREEN_FEATURES, catalogue.CATALOGUE["volume"])
+        symbols = _symbols(connection, group)
         is_wanted = np.isin(window, np.array(group, dtype="datetime64[D]"))
         parts: list[dict[str, Any]] = []
-        for start in range(0, len(symbols), self.settings.batch_symbols):
-            batch = symbols[start : start + self.settings.batch_symbols]
-            block = read_block(connection, batch, window, group[0], ("close", "volume"))
+        for first in range(0, len(symbols), self.settings.batch_symbols):
+            batch = symbols[first : first + self.settings.batch_symbols]
+            block = read_block(connection, batch, window, group[0], ("close", "volume"), count_from=start)
             bars = block.bars_as_of(np.broadcast_to(is_wanted, (len(batch), len(window))))
-            symbol = block.symbol[block.series_of_bar()[bars]] + start
-            parts.append(
-                {"symbol": symbol, "session": window[block.session[bars]], **catalogue.compute(block, features, bars)}
-            )
+            symbol = block.symbol[block.series_of_bar()[bars]] + first
+            values = catalogue.compute(block, catalogue.SCREEN_FEATURES, bars)
+            parts.append({"symbol": symbol, "session": window[block.session[bars]], **values})
         merged = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
         return Measured(symbols, merged.pop("symbol", np.empty(0, int)), merged.pop("session", window[:0]), merged)
 
     def _fill(
-        self, bench: Bench, connection: Connection, group: Sequence[date], window: SessionArray, needs_bars: bool
+        self,
+        bench: Bench,
+        connection: Connection,
+        group: Sequence[date],
+        window: SessionArray,
+        start: date,
+        read: Collection[str],
     ) -> dict[date, int]:
-        """Put the group's features (and, if a scanner reads them, bars) on the bench. Symbols scanned, by session."""
+        """Put on the bench what the scanners `read`: features always. Symbols scanned, by session."""
         symbols, passed = _passed(connection, group, window)
-        for start in range(0, max(1, len(symbols)), self.settings.batch_symbols):
-            batch = symbols[start : start + self.settings.batch_symbols]
-            block = read_block(connection, batch, window, group[0], (*PRICE_COLUMNS, "volume"))
+        days = window.astype(np.int32)
+        for first in range(0, max(1, len(symbols)), self.settings.batch_symbols):
+            batch = symbols[first : first + self.settings.batch_symbols]
+            block = read_block(connection, batch, window, group[0], (*PRICE_COLUMNS, "volume"), count_from=start)
             names = np.array(batch, dtype=object)
-            days = window.astype(np.int32)
-            bars = block.bars_as_of(passed[start : start + len(batch)])
             series = block.series_of_bar()
+            bars = block.bars_as_of(passed[first : first + len(batch)])
             values = catalogue.compute(block, catalogue.FEATURES, bars)
             bench.add(
                 "features", {"session": days[block.session[bars]], "symbol": names[block.symbol[series[bars]]], **values}
             )
-            all_bars = slice(None) if needs_bars else slice(0)
-            of_bar = series[all_bars]
-            bench.add(
-                "bars",
-                {"session": days[block.session[all_bars]], "symbol": names[block.symbol[of_bar]],
-                 "valid_from": days[block.valid_from[of_bar]], "valid_to": days[block.valid_to[of_bar]],
-                 **{name: block[name][all_bars] for name in (*PRICE_COLUMNS, "volume")}},
-            )  # fmt: skip
-        universe = connection.execute(
-            "select session - date '1970-01-01' as session, * exclude (session, listed, delisted) from universe "
-            "where session in (select unnest(?::DATE[])) and symbol in (select unnest(?::VARCHAR[]))",
-            [list(group), list(symbols)],
-        ).fetchnumpy()
-        bench.add("universe", {"session": universe.pop("session").astype(np.int32), **universe})
+            if "bars" in read:
+                bench.add(
+                    "bars",
+                    {"session": days[block.session], "symbol": names[block.symbol[series]],
+                     "valid_from": days[block.valid_from[series]], "valid_to": days[block.valid_to[series]],
+                     **block.columns},
+                )  # fmt: skip
+        if "universe" in read:
+            universe = connection.execute(
+                "select session - date '1970-01-01' as session, * exclude (session, listed, delisted) from universe "
+                "where session in (select unnest(?::DATE[])) and symbol in (select unnest(?::VARCHAR[]))",
+                [list(group), list(symbols)],
+            ).fetchnumpy()
+            bench.add("universe", {"session": universe.pop("session").astype(np.int32), **universe})
         counts = passed.sum(axis=0)
         return {session: int(counts[np.searchsorted(window, np.datetime64(session))]) for session in group}
 
-    def _groups(self, sessions: Sequence[date]) -> Iterator[tuple[list[date], SessionArray]]:
-        """Sessions that read history from the same start, each with its window: from there to the last of them."""
+    def _groups(self, sessions: Sequence[date], history: int) -> Iterator[tuple[list[date], SessionArray, date]]:
+        """Sessions that are worked on together: those whose history begins at the same session.
 
-        def start(session: date) -> date:
-            return self.calendar.history_start(session, catalogue.HISTORY_SESSIONS)
+        Each group comes with its window, the sessions from the start of `history` to the group's last, and with the
+        start of the whole history that counts.
+        """
 
-        for first, group in groupby(sorted(sessions), key=start):
+        def starts(session: date) -> tuple[date, date]:
+            return (
+                self.calendar.history_start(session, catalogue.HISTORY_SESSIONS),
+                self.calendar.history_start(session, history),
+            )
+
+        for (whole, first), group in groupby(sorted(sessions), key=starts):
             members = list(group)
-            yield members, np.array(self.calendar.between(first, members[-1]), dtype="datetime64[D]")
+            yield members, np.array(self.calendar.between(first, members[-1]), dtype="datetime64[D]"), whole
 
     def _consecutive(self, sessions: Sequence[date]) -> Iterator[list[date]]:
         ordered = sorted(sessions)
@@ -260,9 +266,9 @@ class Pipeline:
         return f"The provider '{provider.name}' has no bars for {listed}. {has} Choose sessions among them."
 
 
-def _symbols(connection: Connection, table: str, group: Sequence[date]) -> list[str]:
+def _symbols(connection: Connection, group: Sequence[date]) -> list[str]:
     rows = connection.execute(
-        f"select distinct symbol from {table} where session in (select unnest(?::DATE[])) order by symbol", [list(group)]
+        "select distinct symbol from universe where session in (select unnest(?::DATE[])) order by symbol", [list(group)]
     ).fetchall()
     return [symbol for (symbol,) in rows]
 

@@ -40,7 +40,8 @@ class BarBlock:
     `offsets` has one entry more than there are series: series i is the slice offsets[i]:offsets[i+1] of every column.
     `symbol[i]` is the series' symbol; its adjustment holds for as-of sessions `valid_from[i]` to `valid_to[i]`.
     `session` is, for every bar, the position of its session in the block's list. Columns are float64; prices dollars,
-    volume shares, both split-adjusted.
+    volume shares, both split-adjusted. `bars_before[i]` is the number of bars that are held before the block begins,
+    within the history that counts.
     """
 
     symbol: Ints
@@ -49,6 +50,7 @@ class BarBlock:
     offsets: Ints
     session: Ints
     columns: Mapping[str, Floats]
+    bars_before: Ints
     _memo: dict[Any, Floats] = field(default_factory=dict)
 
     def __getitem__(self, column: str) -> Floats:
@@ -74,29 +76,31 @@ class BarBlock:
         return np.flatnonzero(valid & wanted[self.symbol[series], self.session])
 
 
-def lay_out(symbols: int, sessions: int, symbol: Ints, session: Ints, columns: Mapping[str, Floats]) -> BarBlock:
+def lay_out(symbols: int, session_of_slot: Ints, cell: npt.NDArray[np.int32], columns: Mapping[str, Floats]) -> BarBlock:
     """Bars in any order as a block of one series a symbol, unadjusted.
 
-    `symbol` and `session` are the positions of each bar's symbol and session. Each bar goes straight to its place, which
-    its cell in a grid of symbols × sessions tells: no sort, and the order of the rows does not matter.
+    `cell` is each bar's place in a grid of symbols × slots, a slot being a calendar day, row by row;
+    `session_of_slot` is the position of the slot's session. Each bar goes straight from its cell to its place: no sort,
+    and the order of the rows does not matter.
     """
-    cell = symbol * sessions + session
-    held = np.zeros(symbols * sessions, dtype=bool)
+    slots = len(session_of_slot)
+    held = np.zeros(symbols * slots, dtype=bool)
     held[cell] = True
-    place = np.cumsum(held)
+    place = np.cumsum(held, dtype=np.int32)
     target = place[cell] - 1
     cells = np.flatnonzero(held)
-    offsets = np.concatenate(([0], np.cumsum(held.reshape(symbols, sessions).sum(axis=1))))
+    offsets = np.concatenate(([0], place[slots - 1 :: slots])).astype(np.int64)
     arranged = {name: np.empty(len(cells)) for name in columns}
     for name, values in columns.items():
         arranged[name][target] = values
     return BarBlock(
         symbol=np.arange(symbols),
         valid_from=np.zeros(symbols, dtype=np.int64),
-        valid_to=np.full(symbols, sessions - 1),
+        valid_to=np.full(symbols, session_of_slot.max(initial=0)),
         offsets=offsets,
-        session=cells % sessions,
+        session=session_of_slot[cells % slots],
         columns=arranged,
+        bars_before=np.zeros(symbols, dtype=np.int64),
     )
 
 
@@ -108,9 +112,11 @@ def adjust_for_splits(block: BarBlock, splits: Sequence[Split], first_as_of: int
     by_symbol: dict[int, list[Split]] = {}
     for split in sorted(splits, key=lambda one: (one.ex, one.effective)):
         by_symbol.setdefault(split.symbol, []).append(split)
+    if not by_symbol:
+        return block
     columns = {name: [values.copy()] for name, values in block.columns.items()}
     symbol, valid_from, valid_to = list(block.symbol), list(block.valid_from), list(block.valid_to)
-    sizes, session = list(np.diff(block.offsets)), [block.session]
+    sizes, session, bars_before = list(np.diff(block.offsets)), [block.session], list(block.bars_before)
     last_as_of = int(block.valid_to.max(initial=0))
 
     for one, known in by_symbol.items():
@@ -132,6 +138,7 @@ def adjust_for_splits(block: BarBlock, splits: Sequence[Split], first_as_of: int
                 valid_to.append(end)
                 sizes.append(high - low)
                 session.append(days)
+                bars_before.append(block.bars_before[one])
                 for name, values in adjusted.items():
                     columns[name].append(values)
 
@@ -143,6 +150,7 @@ def adjust_for_splits(block: BarBlock, splits: Sequence[Split], first_as_of: int
         offsets=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
         session=np.concatenate(session),
         columns={name: parts[0] if len(parts) == 1 else np.concatenate(parts) for name, parts in columns.items()},
+        bars_before=np.asarray(bars_before, dtype=np.int64),
         _memo={},
     )
 

@@ -127,7 +127,10 @@ HIGH_52W = CATALOGUE["high_52w"]
 LOW_52W = CATALOGUE["low_52w"]
 
 #: What the screen measures for every symbol; the rest is computed for those that pass.
-SCREEN_FEATURES = tuple(CATALOGUE[name] for name in ("close", "average_volume_20", "dollar_volume_20", "bars_held"))
+SCREEN_FEATURES = tuple(CATALOGUE[name] for name in ("close", "volume", "average_volume_20", "dollar_volume_20", "bars_held"))
+
+#: Sessions of history that the screen reads at least; the bars before them are only counted.
+SCREEN_SESSIONS = AVERAGE_VOLUME_20.lookback + 1 + ALLOWED_GAPS
 
 #: Sessions of history that a scan reads at least: the longest lookback, and room for missed sessions.
 HISTORY_SESSIONS = max(feature.lookback for feature in FEATURES) + ALLOWED_GAPS

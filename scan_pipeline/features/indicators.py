@@ -67,8 +67,9 @@ def previous(block: BarBlock, values: Floats, bars: int = 1) -> Floats:
 
 
 def bars_so_far(block: BarBlock, at_most: int) -> Floats:
-    """How many bars the series has up to and including each, counted to `at_most`."""
-    number = np.arange(len(block.session)) - np.repeat(block.offsets[:-1], np.diff(block.offsets)) + 1
+    """How many bars the series has up to and including each, those before the block too, counted to `at_most`."""
+    first = block.offsets[:-1] - block.bars_before
+    number = np.arange(len(block.session)) - np.repeat(first, np.diff(block.offsets)) + 1
     return np.minimum(number, at_most).astype(np.float64)
 
 

@@ -69,11 +69,6 @@ class Bench:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def clear(self) -> None:
-        """Drop all tables."""
-        self._connection.close()
-        self._connection = duckdb.connect()
-
     def add(self, table: str, columns: Mapping[str, Any]) -> None:
         """Append rows to a table: `symbol` text, day columns (`session`, …) as int32 days since 1970, floats (NaN: null)."""
         self._connection.register("given", dict(columns))
@@ -87,14 +82,16 @@ class Bench:
         self._connection.unregister("given")
 
     def close_fence(self) -> None:
-        """After the last `add`: define what scanners see, and lock everything else."""
+        """After the last `add`: define what scanners see of the tables that were added, and lock everything else."""
         self._connection.execute("set variable as_of = null")
-        for table in ("features", "universe"):
+        added = {name for (name,) in self._connection.execute("select table_name from duckdb_tables()").fetchall()}
+        for table in {"features", "universe"} & {name.removeprefix("all_") for name in added}:
             self._connection.execute(
                 f"create view {table} as select * from all_{table} "
                 "where getvariable('as_of')::DATE is null or session = getvariable('as_of')::DATE"
             )
-        self._connection.execute(
+        if "all_bars" in added:
+            self._connection.execute(
             "create view bars as select session, symbol, open, high, low, close, volume from all_bars "
             "where getvariable('as_of')::DATE between valid_from and valid_to and session <= getvariable('as_of')::DATE "
             "and symbol in (select symbol from features)"

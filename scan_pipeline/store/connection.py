@@ -28,7 +28,6 @@ class Store:
     memory_limit: str
     #: Told, once a wait, who holds the database.
     on_wait: Callable[[str], None] = field(default=lambda message: None)
-    _current: bool = field(default=False, init=False)
 
     @property
     def exists(self) -> bool:
@@ -43,9 +42,13 @@ class Store:
                 f"There is no database at {self.path} yet. Ingest some sessions first: "
                 "`scan-pipeline ingest --from YYYY-MM-DD --to YYYY-MM-DD`."
             )
-        self._bring_up_to_date()
         connection = self._connect(read_only=True)
         try:
+            if not migrations.is_current(connection):
+                connection.close()
+                with self.write():
+                    pass  # opening it for writing brings it up to date
+                connection = self._connect(read_only=True)
             yield connection
         finally:
             connection.close()
@@ -53,32 +56,15 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A connection inside a transaction: committed at the end, rolled back on any exception."""
-        self._bring_up_to_date()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = self._connect(read_only=False)
         try:
+            migrations.migrate(connection)
             connection.execute("begin")
             yield connection
             connection.execute("commit")
         finally:
             connection.close()  # without the commit, DuckDB rolls back
-
-    def _bring_up_to_date(self) -> None:
-        if self._current:
-            return
-        if self.exists:
-            connection = self._connect(read_only=True)
-            try:
-                self._current = migrations.is_current(connection)
-            finally:
-                connection.close()
-        if not self._current:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = self._connect(read_only=False)
-            try:
-                migrations.migrate(connection)
-            finally:
-                connection.close()
-            self._current = True
 
     def _connect(self, *, read_only: bool) -> Connection:
         deadline = time.monotonic() + self.wait_seconds

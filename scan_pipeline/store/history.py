@@ -19,29 +19,32 @@ def read_block(
     window: SessionArray,
     first_as_of: date,
     columns: Sequence[str],
+    count_from: date,
 ) -> BarBlock:
     """The bars of `symbols` on the sessions of `window`, adjusted as known on each session from `first_as_of` on.
 
     Symbols and sessions of the block are positions in `symbols` and `window`; `columns` are columns of `price_bars`.
+    Bars from `count_from` to the window are counted, not read.
     """
     connection.register("wanted", {"symbol": np.array(symbols, dtype=object), "code": np.arange(len(symbols))})
+    days = window.astype(np.int64)
+    session_of_day = np.zeros(days[-1] - days[0] + 1, dtype=np.int64)
+    session_of_day[days - days[0]] = np.arange(len(days))
     rows = connection.sql(
         f"""
-        select code, session - date '1970-01-01' as day, {", ".join(columns)}
+        select (code * {len(session_of_day)} + (session - date '{window[0]}'))::INTEGER as cell, {", ".join(columns)}
         from price_bars join wanted using (symbol)
         where session between date '{window[0]}' and date '{window[-1]}'
         """
     ).fetchnumpy()
-    days = window.astype(np.int64)
-    position_of_day = np.zeros(days[-1] - days[0] + 1, dtype=np.int64)
-    position_of_day[days - days[0]] = np.arange(len(days))
-    block = lay_out(
-        symbols=len(symbols),
-        sessions=len(window),
-        symbol=rows["code"],
-        session=position_of_day[rows["day"] - days[0]],
-        columns={name: rows[name] for name in columns},
-    )
+    block = lay_out(len(symbols), session_of_day, rows.pop("cell"), rows)
+    if window[0] > np.datetime64(count_from):
+        before = connection.execute(
+            "select code, count(*) as bars from price_bars join wanted using (symbol) "
+            "where session >= ? and session < ? group by code",
+            [count_from, str(window[0])],
+        ).fetchnumpy()
+        block.bars_before[before["code"]] = before["bars"]
     splits = _read_splits(connection, window)
     connection.unregister("wanted")
     return adjust_for_splits(block, splits, int(np.searchsorted(window, np.datetime64(first_as_of))))

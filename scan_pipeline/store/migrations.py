@@ -17,10 +17,7 @@ STEPS: dict[int, Sequence[str]] = {}
 
 def current_version(connection: duckdb.DuckDBPyConnection) -> int:
     """The version of the open database; 0 for an empty one."""
-    held = connection.execute(
-        "select count(*) from information_schema.tables where table_name = 'schema_version'"
-    ).fetchone()
-    if not held or not held[0]:
+    if not connection.execute("select 1 from duckdb_tables() where table_name = 'schema_version'").fetchone():
         return 0
     row = connection.execute("select version from schema_version").fetchone()
     return int(row[0]) if row else 0

@@ -83,10 +83,13 @@ def keep_features(connection: Connection, columns: Mapping[str, Any], keep_sessi
     connection.unregister("given_features")
 
 
-def publish(connection: Connection, sessions: Sequence[date], folder: Path) -> list[Path]:
-    """Write each session's hits to `folder`/YYYY-MM-DD.parquet, each replaced atomically. The files written."""
+def write_aside(connection: Connection, sessions: Sequence[date], folder: Path) -> dict[Path, Path]:
+    """Write each session's hits to a file beside `folder`/YYYY-MM-DD.parquet; where it is, and where it shall be.
+
+    Runs in the transaction that replaces the hits. `publish` puts the files in place once that is committed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
+    paths = {}
     for session in sessions:
         path = folder / f"{session}.parquet"
         aside = path.with_suffix(f".{os.getpid()}.tmp")
@@ -95,9 +98,14 @@ def publish(connection: Connection, sessions: Sequence[date], folder: Path) -> l
             f"copy (select * from scan_results where session = date '{session}' order by scanner, rank) "
             f"to '{target}' (format parquet)"
         )
-        aside.replace(path)
-        paths.append(path)
+        paths[aside] = path
     return paths
+
+
+def publish(paths: Mapping[Path, Path]) -> None:
+    """Put the files that `write_aside` wrote in place, each atomically."""
+    for aside, path in paths.items():
+        aside.replace(path)
 
 
 def _days(sessions: Sequence[date]) -> np.ndarray[Any, np.dtype[np.int32]]:
