@@ -36,7 +36,7 @@ from scan_pipeline.progress import Monitor
 from scan_pipeline.providers import make_provider
 from scan_pipeline.providers.base import Provider
 from scan_pipeline.scanners.registry import SqlScanner, find_scanners
-from scan_pipeline.scanners.sql import TABLES, Bench, Hit, Outcome
+from scan_pipeline.scanners.sql import Bench, Hit, Outcome
 from scan_pipeline.screening.limits import ScreenLimits
 from scan_pipeline.screening.screen import Funnel, Measured, decide, read_deny_list
 from scan_pipeline.sessions import Calendar, SessionArray
@@ -145,15 +145,15 @@ class Pipeline:
         if scanners is None:
             scanners = find_scanners(self.settings.scanners_dir)
         code_versions = {scanner.name: scanner.code_version for scanner in scanners}
-        read = {table for table in TABLES if any(table in scanner.text.lower() for scanner in scanners)}
         with self.monitor.stage("scan", len(sessions), "sessions") as stage:
             for group, window, start in self._groups(sessions, catalogue.HISTORY_SESSIONS):
                 windows = {session: _window(window, session) for session in group}
                 hits: list[Hit] = []
                 outcomes: list[Outcome] = []
                 with Bench(self.settings.scanner_timeout_seconds, self.settings.max_hits) as bench:
+                    read = set().union(*(bench.tables_read(scanner) for scanner in scanners))
                     with self.store.read() as connection:
-                        scanned = self._fill(bench, connection, group, window, start, read)
+                        scanned, recent = self._fill(bench, connection, group, window, start, read)
                         versions = data_versions(connection, windows)
                         held = _held_sessions(connection, window)
                     bench.close_fence()
@@ -161,7 +161,6 @@ class Pipeline:
                         found, became = bench.run(scanner, group)
                         hits += found
                         outcomes += became
-                    recent = bench.features(group[-self.settings.keep_features_sessions :])
                 with self.store.write() as connection:
                     replace_hits(connection, hits, outcomes, code_versions, versions, run_id)
                     keep_features(connection, recent, self.settings.keep_features_sessions)
@@ -204,20 +203,26 @@ class Pipeline:
         window: SessionArray,
         start: date,
         read: Collection[str],
-    ) -> dict[date, int]:
-        """Put on the bench what the scanners `read`: features always. Symbols scanned, by session."""
+    ) -> tuple[dict[date, int], dict[str, Any]]:
+        """Put on the bench what the scanners `read`: features always.
+
+        Returns the number of symbols scanned, by session, and the features of the last few sessions, as columns.
+        """
         symbols, passed = _passed(connection, group, window)
         days = window.astype(np.int32)
+        kept = np.array(group[-self.settings.keep_features_sessions :] if self.settings.keep_features_sessions else [])
+        recent: list[dict[str, Any]] = []
         for first in range(0, max(1, len(symbols)), self.settings.batch_symbols):
             batch = symbols[first : first + self.settings.batch_symbols]
             block = read_block(connection, batch, window, group[0], (*PRICE_COLUMNS, "volume"), count_from=start)
             names = np.array(batch, dtype=object)
             series = block.series_of_bar()
             bars = block.bars_as_of(passed[first : first + len(batch)])
-            values = catalogue.compute(block, catalogue.FEATURES, bars)
-            bench.add(
-                "features", {"session": days[block.session[bars]], "symbol": names[block.symbol[series[bars]]], **values}
-            )
+            rows = {"session": days[block.session[bars]], "symbol": names[block.symbol[series[bars]]]}
+            rows |= catalogue.compute(block, catalogue.FEATURES, bars)
+            bench.add("features", rows)
+            is_recent = np.isin(rows["session"], kept.astype("datetime64[D]").astype(np.int32))
+            recent.append({name: values[is_recent] for name, values in rows.items()})
             if "bars" in read:
                 bench.add(
                     "bars",
@@ -233,7 +238,8 @@ class Pipeline:
             ).fetchnumpy()
             bench.add("universe", {"session": universe.pop("session").astype(np.int32), **universe})
         counts = passed.sum(axis=0)
-        return {session: int(counts[np.searchsorted(window, np.datetime64(session))]) for session in group}
+        scanned = {session: int(counts[np.searchsorted(window, np.datetime64(session))]) for session in group}
+        return scanned, {name: np.concatenate([part[name] for part in recent]) for name in recent[0]}
 
     def _groups(self, sessions: Sequence[date], history: int) -> Iterator[tuple[list[date], SessionArray, date]]:
         """Sessions that are worked on together: those whose history begins at the same session.
@@ -269,8 +275,8 @@ class Pipeline:
 def _symbols(connection: Connection, group: Sequence[date]) -> list[str]:
     rows = connection.execute(
         "select distinct symbol from universe where session in (select unnest(?::DATE[])) order by symbol", [list(group)]
-    ).fetchall()
-    return [symbol for (symbol,) in rows]
+    ).fetchnumpy()
+    return list(rows["symbol"])
 
 
 def _passed(

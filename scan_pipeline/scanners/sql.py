@@ -62,6 +62,7 @@ class Bench:
         self._timeout = timeout_seconds
         self._max_hits = max_hits
         self._connection = duckdb.connect()
+        self._added: set[str] = set()
 
     def __enter__(self) -> "Bench":
         return self
@@ -76,41 +77,31 @@ class Bench:
             f"(date '1970-01-01' + {name}) as {name}" if np.asarray(values).dtype == np.int32 else name
             for name, values in columns.items()
         )
-        held = self._connection.execute("select 1 from duckdb_tables() where table_name = ?", [f"all_{table}"]).fetchone()
-        statement = f"insert into all_{table}" if held else f"create table all_{table} as"
+        statement = f"insert into all_{table}" if table in self._added else f"create table all_{table} as"
+        self._added.add(table)
         self._connection.execute(f"{statement} select {select} from given")
         self._connection.unregister("given")
 
     def close_fence(self) -> None:
         """After the last `add`: define what scanners see of the tables that were added, and lock everything else."""
         self._connection.execute("set variable as_of = null")
-        added = {name for (name,) in self._connection.execute("select table_name from duckdb_tables()").fetchall()}
-        for table in {"features", "universe"} & {name.removeprefix("all_") for name in added}:
+        for table in {"features", "universe"} & self._added:
             self._connection.execute(
                 f"create view {table} as select * from all_{table} "
                 "where getvariable('as_of')::DATE is null or session = getvariable('as_of')::DATE"
             )
-        if "all_bars" in added:
+        if "bars" in self._added:
             self._connection.execute(
-            "create view bars as select session, symbol, open, high, low, close, volume from all_bars "
-            "where getvariable('as_of')::DATE between valid_from and valid_to and session <= getvariable('as_of')::DATE "
-            "and symbol in (select symbol from features)"
-        )
+                "create view bars as select session, symbol, open, high, low, close, volume from all_bars "
+                "where getvariable('as_of')::DATE between valid_from and valid_to "
+                "and session <= getvariable('as_of')::DATE and symbol in (select symbol from features)"
+            )
         self._connection.execute("set enable_external_access = false; set lock_configuration = true")
-
-    def features(self, sessions: Sequence[date]) -> dict[str, Any]:
-        """The rows of `features` of these sessions, as columns; `session` as int32 days since 1970."""
-        rows = self._connection.execute(
-            "select session - date '1970-01-01' as session, * exclude (session) from all_features "
-            "where session in (select unnest(?::DATE[])) order by all_features.session, symbol",
-            [list(sessions)],
-        ).fetchnumpy()
-        return {name: values.astype(np.int32) if name == "session" else values for name, values in rows.items()}
 
     def run(self, scanner: SqlScanner, sessions: Sequence[date]) -> tuple[list[Hit], list[Outcome]]:
         """The scanner's hits on the sessions, and what became of it on each."""
         try:
-            statement = _check(scanner)
+            statement = self._check(scanner)
             if self._is_row_by_row(scanner, statement):
                 with self._as_of(None):
                     hits = self._hits(scanner, statement, sessions)
@@ -124,13 +115,33 @@ class Bench:
                 if gave_up:
                     raise gave_up
                 with self._as_of(session):
-                    found = self._hits(scanner, _check(scanner), [session])
+                    found = self._hits(scanner, self._check(scanner), [session])
                 hits += found
                 outcomes.append(Outcome(session, scanner.name, len(found)))
             except ScannerError as error:
                 outcomes.append(Outcome(session, scanner.name, None, str(error)))
                 gave_up = error if isinstance(error, _TimedOut) else None
         return hits, outcomes
+
+    def tables_read(self, scanner: SqlScanner) -> set[str]:
+        """Which of the tables the scanner reads; none for one that cannot be run."""
+        try:
+            return set(TABLES) & self._connection.get_table_names(self._check(scanner))
+        except (ScannerError, duckdb.Error):
+            return set()  # it fails at its turn, with a message
+
+    def _check(self, scanner: SqlScanner) -> str:
+        """The scanner's one select, on the lines that it has in the file. Raises ScannerError for anything else."""
+        if scanner.fault:
+            raise ScannerError(scanner.fault)
+        try:
+            statements = self._connection.extract_statements(scanner.text)
+        except duckdb.Error as error:
+            raise ScannerError(_explain(scanner, str(error), "")) from error
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            kinds = ", ".join(statement.type.name.lower() for statement in statements) or "nothing"
+            raise ScannerError(f"{scanner.path}: expected one select, found {kinds}. Keep one select a file.")
+        return re.sub(r";\s*(--[^\n]*\s*)*$", "", scanner.text.rstrip())
 
     @contextmanager
     def _as_of(self, session: date | None) -> Iterator[None]:
@@ -213,20 +224,6 @@ class Bench:
             raise ScannerError(_explain(scanner, str(error), where)) from error
         finally:
             timer.cancel()
-
-
-def _check(scanner: SqlScanner) -> str:
-    """The scanner's one select, on the lines that it has in the file. Raises ScannerError for anything else."""
-    if scanner.fault:
-        raise ScannerError(scanner.fault)
-    try:
-        statements = duckdb.extract_statements(scanner.text)
-    except duckdb.Error as error:
-        raise ScannerError(_explain(scanner, str(error), "")) from error
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        kinds = ", ".join(statement.type.name.lower() for statement in statements) or "nothing"
-        raise ScannerError(f"{scanner.path}: expected one select, found {kinds}. Keep one select a file.")
-    return re.sub(r";\s*(--[^\n]*\s*)*$", "", scanner.text.rstrip())
 
 
 def _explain(scanner: SqlScanner, message: str, where: str) -> str:

@@ -17,10 +17,12 @@ STEPS: dict[int, Sequence[str]] = {}
 
 def current_version(connection: duckdb.DuckDBPyConnection) -> int:
     """The version of the open database; 0 for an empty one."""
-    if not connection.execute("select 1 from duckdb_tables() where table_name = 'schema_version'").fetchone():
+    try:
+        row = connection.execute("select version from schema_version").fetchone()
+    except duckdb.CatalogException:
         return 0
-    row = connection.execute("select version from schema_version").fetchone()
-    return int(row[0]) if row else 0
+    assert row is not None
+    return int(row[0])
 
 
 def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
