@@ -1,0 +1,147 @@
+"""The assets: one a stage, one partition a session. https://docs.dagster.io/guides/build/assets
+
+Bodies read the config, call `pipeline.py` and report. A run over a range (`BackfillPolicy.single_run`) goes through
+each stage once, and reports every session as it lands, so that a killed backfill keeps what it did.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from scan_pipeline.defs.config import screen_config, to_limits
+from scan_pipeline.defs.resources import Pipelines
+from scan_pipeline.errors import ScanPipelineError
+from scan_pipeline.features.catalogue import HISTORY_SESSIONS, SCREEN_SESSIONS
+from scan_pipeline.pipeline import Pipeline
+from scan_pipeline.progress import peak_mib
+from scan_pipeline.defs import checks, metadata
+from scan_pipeline.scanners.registry import SqlScanner
+from scan_pipeline.screening.limits import ScreenLimits
+
+#: One step at a time may write the database; the pool's limit is in dagster.yaml.
+STORE_POOL = "store"
+
+
+def build_assets(
+    partitions: dg.PartitionsDefinition[str], limits: ScreenLimits, scanners: Sequence[SqlScanner]
+) -> list[dg.AssetsDefinition]:
+    """The assets of one night, over the given sessions."""
+    common: dict[str, Any] = {
+        "partitions_def": partitions,
+        "backfill_policy": dg.BackfillPolicy.single_run(),
+        "pool": STORE_POOL,
+    }
+
+    def history(asset: str, sessions: int) -> dg.AssetDep:
+        """The session and so many before it, as far as they are held."""
+        mapping = dg.TimeWindowPartitionMapping(
+            start_offset=-sessions, allow_nonexistent_upstream_partitions=True
+        )
+        return dg.AssetDep(asset, partition_mapping=mapping)
+
+    @dg.asset(**common, group_name="ingest", kinds={"duckdb"})
+    def splits(context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]) -> None:
+        """Split events, each with the day on which it was known."""
+        with _step(context, pipelines) as step:
+            held = step.pipeline.record_splits()
+            for session in step.sessions:
+                step.landed(session, {"splits_held": held})
+
+    @dg.asset(**common, group_name="ingest", kinds={"duckdb"}, check_specs=[checks.REJECTED_SHARE])
+    def price_bars(
+        context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare class
+        """The bar of every symbol, as traded. What is no bar is in `rejected_bars`, with the rule that says so."""
+        ingested = []
+        with _step(context, pipelines) as step:
+            for one in step.pipeline.ingest(step.sessions, context.run_id):
+                ingested.append(one)
+                step.landed(one.session, metadata.ingested(one))
+        return dg.MaterializeResult(
+            check_results=[checks.rejected_share(ingested, pipelines.settings.max_rejected_share)]
+        )
+
+    @dg.asset(**common, group_name="screen", kinds={"duckdb"}, deps=[history("price_bars", 20)])
+    def universe(context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]) -> None:
+        """The symbols that could trade on the session, from what was known on it."""
+        with _step(context, pipelines) as step:
+            for one in step.pipeline.build_universe(step.sessions):
+                step.landed(one.session, metadata.universe(one))
+
+    config_class = screen_config(limits)
+
+    @dg.asset(
+        **common,
+        group_name="screen",
+        kinds={"duckdb", "numpy"},
+        deps=["universe", "splits", history("price_bars", SCREEN_SESSIONS)],
+    )
+    def prefiltered_symbols(
+        context: dg.AssetExecutionContext,
+        config: config_class,  # type: ignore[valid-type]
+        pipelines: dg.ResourceParam[Pipelines],
+    ) -> None:
+        """The screen's decision for every symbol of the universe, with the measured values and the reason."""
+        with _step(context, pipelines) as step:
+            for funnel in step.pipeline.screen(step.sessions, to_limits(config)):
+                step.landed(funnel.session, metadata.funnel(funnel))
+
+    @dg.asset(
+        **common,
+        group_name="scan",
+        kinds={"duckdb", "numpy", "sql"},
+        deps=["prefiltered_symbols", "splits", history("price_bars", HISTORY_SESSIONS)],
+        check_specs=[checks.scanner_check(scanner) for scanner in scanners],
+    )
+    def scan_results(
+        context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare class
+        """The ranked hits of every scanner. Also published as Parquet, one file a session."""
+        outcomes = []
+        with _step(context, pipelines) as step:
+            for one in step.pipeline.scan(step.sessions, context.run_id):
+                outcomes += one.outcomes
+                step.landed(one.session, metadata.scanned(one, pipelines.settings.results_dir))
+        return dg.MaterializeResult(check_results=checks.scanner_results(scanners, outcomes))
+
+    return [splits, price_bars, universe, prefiltered_symbols, scan_results]
+
+
+class _Step:
+    """One stage in Dagster: its sessions, its pipeline, and how a session is reported."""
+
+    def __init__(self, context: dg.AssetExecutionContext, pipeline: Pipeline) -> None:
+        self.context = context
+        self.pipeline = pipeline
+        self.sessions = [date.fromisoformat(key) for key in context.partition_keys]
+        self._landed: list[str] = []
+
+    def landed(self, session: date, values: dict[str, Any]) -> None:
+        """The session is done and stored. In a range, Dagster hears of it now, and not at the end."""
+        values = {**values, "peak_mib": round(peak_mib(), 1)}
+        if len(self.sessions) > 1:
+            self.context.log_event(
+                dg.AssetMaterialization(self.context.asset_key, partition=str(session), metadata=values)
+            )
+        self.context.add_asset_metadata(values, partition_key=str(session))
+        self._landed.append(str(session))
+
+    def close(self) -> None:
+        """Adds the time of the stages to every session's metadata."""
+        seconds = {"seconds": round(sum(self.pipeline.monitor.seconds.values()), 3)}
+        for session in self._landed:
+            self.context.add_asset_metadata(seconds, partition_key=session)
+
+
+@contextmanager
+def _step(context: dg.AssetExecutionContext, pipelines: Pipelines) -> Iterator[_Step]:
+    """Runs a stage; an error for people becomes the step's failure, in one line."""
+    try:
+        step = _Step(context, pipelines.for_step(context))
+        yield step
+        step.close()
+    except ScanPipelineError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error

@@ -1,0 +1,88 @@
+"""What the UI shows of a session: numbers under stable names, so that the UI plots them, and tables for people."""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from scan_pipeline.pipeline import ScannedSession
+from scan_pipeline.screening.screen import Funnel
+from scan_pipeline.store.bars import IngestedSession
+from scan_pipeline.store.reference import UniverseSession
+
+#: Hits of each scanner that the UI's table lists.
+LISTED_HITS = 10
+
+
+def ingested(one: IngestedSession) -> dict[str, Any]:
+    """delivered = bars + superseded + rejected."""
+    return {
+        "delivered": one.delivered,
+        "bars": one.bars,
+        "superseded": one.superseded,
+        "rejected": sum(one.rejected.values()),
+        "lost_bars": one.lost_bars,
+        "lost_share": one.lost_share,
+        **{f"rejected_{rule}": count for rule, count in one.rejected.items()},
+    }
+
+
+def universe(one: UniverseSession) -> dict[str, Any]:
+    """Counts, and the share of symbols that have each reference field."""
+    values: dict[str, Any] = {"symbols": one.symbols, "traded": one.traded}
+    values |= {f"share_with_{field}": round(share, 4) for field, share in one.known.items()}
+    if one.market_caps_of_unknown_date:
+        values["market_caps_left_out"] = one.market_caps_of_unknown_date
+        values["why_left_out"] = (
+            "Market caps without an as_of day could be of any time; give symbols.csv a column as_of to use them."
+        )
+    return values
+
+
+def funnel(one: Funnel) -> dict[str, Any]:
+    """The funnel as numbers and as a table."""
+    return {
+        "universe": one.universe,
+        "passed": one.passed,
+        "unknown_market_cap": one.unknown_market_cap,
+        "funnel": _table(("", "symbols left"), [("universe", one.universe), *_labelled(one)]),
+    }
+
+
+def scanned(one: ScannedSession, results_dir: Path) -> dict[str, Any]:
+    """Counts, the hits of every scanner as a table, and where they are published."""
+    by_scanner = defaultdict(list)
+    for hit in one.hits:
+        by_scanner[hit.scanner].append(hit.symbol)
+    rows = [
+        (outcome.scanner, "failed" if outcome.hits is None else outcome.hits, _some(by_scanner[outcome.scanner]))
+        for outcome in one.outcomes
+    ]
+    return {
+        "hits": len(one.hits),
+        "scanned_symbols": one.scanned_symbols,
+        "scanners_failed": sum(outcome.hits is None for outcome in one.outcomes),
+        "history_sessions": one.history_sessions,
+        "history_wanted": one.history_wanted,
+        "data_version": one.data_version,
+        "hits_by_scanner": _table(("scanner", "hits", "first by rank"), rows),
+        "published": _path(results_dir / f"{one.session}.parquet"),
+    }
+
+
+def _labelled(one: Funnel) -> list[tuple[str, int]]:
+    return [(f"without: {reason}", left) for reason, left in one.remaining.items()]
+
+
+def _some(symbols: list[str]) -> str:
+    return ", ".join(symbols[:LISTED_HITS]) + (" …" if len(symbols) > LISTED_HITS else "")
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Any:
+    lines = [header, ("---",) * len(header), *rows]
+    return dg.MetadataValue.md("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
+
+
+def _path(path: Path) -> Any:
+    return dg.MetadataValue.path(path)
