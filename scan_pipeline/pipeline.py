@@ -32,11 +32,12 @@ import numpy as np
 from scan_pipeline.errors import IngestError
 from scan_pipeline.features import catalogue
 from scan_pipeline.features.bars import PRICE_COLUMNS
+from scan_pipeline.hits import Hit, Outcome
 from scan_pipeline.progress import Monitor
 from scan_pipeline.providers import make_provider
 from scan_pipeline.providers.base import Provider
 from scan_pipeline.scanners.registry import SqlScanner, find_scanners
-from scan_pipeline.scanners.sql import Bench, Hit, Outcome
+from scan_pipeline.scanners.sql import Bench
 from scan_pipeline.screening.limits import ScreenLimits
 from scan_pipeline.screening.screen import Funnel, Measured, decide, read_deny_list
 from scan_pipeline.sessions import Calendar, SessionArray
@@ -59,6 +60,28 @@ class ScannedSession:
     history_sessions: int
     history_wanted: int
     data_version: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is known of a symbol on a session: rows by table, as dicts, and its features (NaN: unknown)."""
+
+    symbol: str
+    session: date
+    facts: dict[str, list[dict[str, Any]]]
+    features: dict[str, float]
+
+
+#: What `explain` looks up, by table.
+_FACTS = {
+    "price_bars": "select * from price_bars where symbol = $symbol and session = $session",
+    "rejected_bars": "select * from rejected_bars where symbol = $symbol and session = $session",
+    "splits": "select * from splits where symbol = $symbol and known_on <= $session order by ex_date",
+    "universe": "select * from universe where symbol = $symbol and session = $session",
+    "prefiltered_symbols": "select * from prefiltered_symbols where symbol = $symbol and session = $session",
+    "scan_results": "select * from scan_results where symbol = $symbol and session = $session order by scanner",
+    "scanner_outcomes": "select * from scanner_outcomes where session = $session and $symbol is not null",
+}
 
 
 @dataclass
@@ -98,6 +121,7 @@ class Pipeline:
         """
         self.calendar.require_closed(sessions)
         provider = self.provider()
+        self._refuse_to_mix(provider)
         empty = []
         with self.monitor.stage("ingest", len(sessions), "sessions") as stage:
             for run in self._consecutive(sessions):
@@ -178,9 +202,21 @@ class Pipeline:
                         data_version=versions[session],
                     )
 
-    def _measure(
-        self, connection: Connection, group: Sequence[date], window: SessionArray, start: date
-    ) -> Measured:
+    def explain(self, symbol: str, session: date) -> Explanation:
+        """Everything the pipeline knows about a symbol on a session; the features are computed afresh."""
+        self.calendar.require(session)
+        with self.store.read() as connection:
+            facts = {table: _rows(connection, query, symbol, session) for table, query in _FACTS.items()}
+            features: dict[str, float] = {}
+            if facts["price_bars"]:
+                ((_, window, start),) = self._groups([session], catalogue.HISTORY_SESSIONS)
+                block = read_block(connection, [symbol], window, session, (*PRICE_COLUMNS, "volume"), count_from=start)
+                bars = block.bars_as_of((window == np.datetime64(session)).reshape(1, -1))
+                values = catalogue.compute(block, catalogue.FEATURES, bars)
+                features = {name: float(value[0]) for name, value in values.items()}
+        return Explanation(symbol, session, facts, features)
+
+    def _measure(self, connection: Connection, group: Sequence[date], window: SessionArray, start: date) -> Measured:
         """What the screen looks at, for every symbol and session of the group that has a bar."""
         symbols = _symbols(connection, group)
         is_wanted = np.isin(window, np.array(group, dtype="datetime64[D]"))
@@ -265,6 +301,20 @@ class Pipeline:
         for _, run in groupby(pairs, key=lambda pair: pair[1]):
             yield [session for session, _ in run]
 
+    def _refuse_to_mix(self, provider: Provider) -> None:
+        """The demo market's symbols are made up; a database holds them or real ones, never both."""
+        if not self.store.exists:
+            return
+        with self.store.read() as connection:
+            held = {
+                name for (name,) in connection.execute("select distinct provider from ingested_sessions").fetchall()
+            }
+        if held and ("demo" in held) != (provider.name == "demo"):
+            raise IngestError(
+                f"The database {self.store.path} holds bars of provider '{', '.join(sorted(held))}', and these are of "
+                f"'{provider.name}': made-up and real symbols do not mix. Set SCAN_DATA_DIR to another folder."
+            )
+
     def _nothing_delivered(self, provider: Provider, empty: Sequence[date]) -> str:
         listed = ", ".join(map(str, empty[:5])) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
         held = provider.held()
@@ -272,9 +322,16 @@ class Pipeline:
         return f"The provider '{provider.name}' has no bars for {listed}. {has} Choose sessions among them."
 
 
+def _rows(connection: Connection, query: str, symbol: str, session: date) -> list[dict[str, Any]]:
+    cursor = connection.execute(query, {"symbol": symbol, "session": session})
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
 def _symbols(connection: Connection, group: Sequence[date]) -> list[str]:
     rows = connection.execute(
-        "select distinct symbol from universe where session in (select unnest(?::DATE[])) order by symbol", [list(group)]
+        "select distinct symbol from universe where session in (select unnest(?::DATE[])) order by symbol",
+        [list(group)],
     ).fetchnumpy()
     return list(rows["symbol"])
 

@@ -61,7 +61,9 @@ PRICE_BARS = Table(
         SYMBOL,
         *PRICES,
         VOLUME,
-        Column("adj_close", "DOUBLE", "The vendor's adjusted close, as delivered; nothing is computed from it.", "dollars"),
+        Column(
+            "adj_close", "DOUBLE", "The vendor's adjusted close, as delivered; nothing is computed from it.", "dollars"
+        ),
         Column("first_reported_on", "DATE", "The day of the first print that was seen."),
         Column("reported_on", "DATE", "The day of the print that stands."),
     ),

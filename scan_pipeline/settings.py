@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     max_rejected_share: float = Field(
         0.05, ge=0, le=1, description="More of a session's bars lost to the bar rules than this stops the session."
     )
-    screen: ScreenLimits = Field(default_factory=ScreenLimits, description="Default limits of the screen.")
+    screen: ScreenLimits = Field(ScreenLimits(), description="Default limits of the screen.")
     batch_symbols: int = Field(2_000, ge=1, description="Symbols worked on at once; bounds memory.")
     keep_features_sessions: int = Field(5, ge=0, description="Sessions kept in the table `features`.")
     scanner_timeout_seconds: float = Field(60, gt=0, description="One query of one scanner; then it fails, alone.")

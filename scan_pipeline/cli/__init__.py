@@ -1,0 +1,1 @@
+"""The command `scan-pipeline`: words and bars on a terminal; the work is Dagster runs and the pipeline."""

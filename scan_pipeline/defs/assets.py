@@ -11,13 +11,13 @@ from typing import Any
 
 import dagster as dg
 
+from scan_pipeline.defs import checks, metadata
 from scan_pipeline.defs.config import screen_config, to_limits
 from scan_pipeline.defs.resources import Pipelines
 from scan_pipeline.errors import ScanPipelineError
 from scan_pipeline.features.catalogue import HISTORY_SESSIONS, SCREEN_SESSIONS
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.progress import peak_mib
-from scan_pipeline.defs import checks, metadata
 from scan_pipeline.scanners.registry import SqlScanner
 from scan_pipeline.screening.limits import ScreenLimits
 
@@ -37,9 +37,7 @@ def build_assets(
 
     def history(asset: str, sessions: int) -> dg.AssetDep:
         """The session and so many before it, as far as they are held."""
-        mapping = dg.TimeWindowPartitionMapping(
-            start_offset=-sessions, allow_nonexistent_upstream_partitions=True
-        )
+        mapping = dg.TimeWindowPartitionMapping(start_offset=-sessions, allow_nonexistent_upstream_partitions=True)
         return dg.AssetDep(asset, partition_mapping=mapping)
 
     @dg.asset(**common, group_name="ingest", kinds={"duckdb"})
@@ -51,9 +49,7 @@ def build_assets(
                 step.landed(session, {"splits_held": held})
 
     @dg.asset(**common, group_name="ingest", kinds={"duckdb"}, check_specs=[checks.REJECTED_SHARE])
-    def price_bars(
-        context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare class
+    def price_bars(context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare class
         """The bar of every symbol, as traded. What is no bar is in `rejected_bars`, with the rule that says so."""
         ingested = []
         with _step(context, pipelines) as step:
@@ -96,9 +92,7 @@ def build_assets(
         deps=["prefiltered_symbols", "splits", history("price_bars", HISTORY_SESSIONS)],
         check_specs=[checks.scanner_check(scanner) for scanner in scanners],
     )
-    def scan_results(
-        context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare class
+    def scan_results(context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare class
         """The ranked hits of every scanner. Also published as Parquet, one file a session."""
         outcomes = []
         with _step(context, pipelines) as step:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from scan_pipeline.hits import Outcome
 from scan_pipeline.scanners.registry import SqlScanner
-from scan_pipeline.scanners.sql import Outcome
 from scan_pipeline.store.bars import IngestedSession
 
 REJECTED_SHARE = dg.AssetCheckSpec(
@@ -63,7 +63,9 @@ def _scanner_result(scanner: SqlScanner, outcomes: Sequence[Outcome]) -> dg.Asse
     if not outcomes:
         description = "The scanner's file is gone; reload the code location."
     elif failed:
-        description = f"Failed on {len(failed)} of {len(outcomes)} sessions, first {failed[0].session}: {failed[0].message}"
+        description = (
+            f"Failed on {len(failed)} of {len(outcomes)} sessions, first {failed[0].session}: {failed[0].message}"
+        )
     else:
         description = f"{hits:,} hits on {len(outcomes)} session{'s' if len(outcomes) > 1 else ''}."
     return dg.AssetCheckResult(

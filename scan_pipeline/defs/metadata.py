@@ -46,6 +46,7 @@ def funnel(one: Funnel) -> dict[str, Any]:
         "universe": one.universe,
         "passed": one.passed,
         "unknown_market_cap": one.unknown_market_cap,
+        **{f"left_after_{reason}": left for reason, left in one.remaining.items()},
         "funnel": _table(("", "symbols left"), [("universe", one.universe), *_labelled(one)]),
     }
 

@@ -76,7 +76,9 @@ class BarBlock:
         return np.flatnonzero(valid & wanted[self.symbol[series], self.session])
 
 
-def lay_out(symbols: int, session_of_slot: Ints, cell: npt.NDArray[np.int32], columns: Mapping[str, Floats]) -> BarBlock:
+def lay_out(
+    symbols: int, session_of_slot: Ints, cell: npt.NDArray[np.int32], columns: Mapping[str, Floats]
+) -> BarBlock:
     """Bars in any order as a block of one series a symbol, unadjusted.
 
     `cell` is each bar's place in a grid of symbols × slots, a slot being a calendar day, row by row;
@@ -125,9 +127,7 @@ def adjust_for_splits(block: BarBlock, splits: Sequence[Split], first_as_of: int
         starts = sorted({first_as_of} | {s.effective for s in known if first_as_of < s.effective <= last_as_of})
         for number, (start, end) in enumerate(zip(starts, [*(s - 1 for s in starts[1:]), last_as_of], strict=True)):
             price, shares = _factors(days, [split for split in known if split.effective <= start])
-            adjusted = {
-                name: block[name][low:high] * (shares if name == "volume" else price) for name in block.columns
-            }
+            adjusted = {name: block[name][low:high] * (shares if name == "volume" else price) for name in block.columns}
             if number == 0:
                 valid_to[one] = end
                 for name, values in adjusted.items():

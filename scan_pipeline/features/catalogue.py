@@ -64,6 +64,11 @@ def _column(name: str, unit: Unit) -> Feature:
     return Feature(name, f"the bar's {name}", "price_bars", unit, 0, lambda b: b[name])
 
 
+def _of(b: BarBlock, name: str) -> Floats:
+    """Another feature of the catalogue."""
+    return CATALOGUE[name].compute(b)
+
+
 def _previous_close(b: BarBlock) -> Floats:
     return b.memo("previous_close", lambda: previous(b, b["close"]))
 
@@ -89,14 +94,14 @@ FEATURES: tuple[Feature, ...] = (
     _ema(20),
     Feature("ema_9_slope_5", "slope of the least-squares line through the last 5 values of ema_9",
             "TA-Lib LINEARREG_SLOPE", "dollars/bar", 9 + 4 + warm_up(1 - 2 / 10),
-            lambda b: windowed(b, "LINEARREG_SLOPE", EMA_9.compute(b), timeperiod=5)),
+            lambda b: windowed(b, "LINEARREG_SLOPE", _of(b, "ema_9"), timeperiod=5)),
     Feature("true_range", "max(high, previous close) − min(low, previous close)", "TA-Lib TRANGE", "dollars", 1,
             lambda b: windowed(b, "TRANGE", b["high"], b["low"], b["close"])),
     Feature("atr_14", "Wilder's mean of true_range: (13 × last + true range) / 14, begun with the mean of 14",
             "TA-Lib ATR; Wilder 1978", "dollars", 14 + warm_up(13 / 14),
             lambda b: windowed(b, "ATR", b["high"], b["low"], b["close"], timeperiod=14)),
     Feature("atr_14_simple", "mean of true_range over 14 bars", "TA-Lib SMA of TRANGE", "dollars", 14,
-            lambda b: windowed(b, "SMA", TRUE_RANGE.compute(b), timeperiod=14)),
+            lambda b: windowed(b, "SMA", _of(b, "true_range"), timeperiod=14)),
     Feature("rsi_14", "100 × up / (up + down), Wilder's means of rises and falls of close", "TA-Lib RSI; Wilder 1978",
             "0-100", 14 + warm_up(13 / 14), lambda b: windowed(b, "RSI", b["close"], timeperiod=14)),
     Feature("average_volume_20", "mean of volume over 20 bars", "TA-Lib SMA", "shares", 19,
@@ -104,7 +109,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("dollar_volume_20", "mean of close × volume over 20 bars", "TA-Lib SMA", "dollars/day", 19,
             lambda b: windowed(b, "SMA", b["close"] * b["volume"], timeperiod=20)),
     Feature("relative_volume", "volume / mean of volume over the 20 bars before", "numpy", "ratio", 20,
-            lambda b: ratio(b["volume"], previous(b, AVERAGE_VOLUME_20.compute(b)))),
+            lambda b: ratio(b["volume"], previous(b, _of(b, "average_volume_20")))),
     Feature("high_20", "highest high of 20 bars", "TA-Lib MAX", "dollars", 19,
             lambda b: windowed(b, "MAX", b["high"], timeperiod=20)),
     Feature("high_52w", "highest high of 252 bars", "TA-Lib MAX", "dollars", YEAR - 1,
@@ -112,25 +117,22 @@ FEATURES: tuple[Feature, ...] = (
     Feature("low_52w", "lowest low of 252 bars", "TA-Lib MIN", "dollars", YEAR - 1,
             lambda b: windowed(b, "MIN", b["low"], timeperiod=YEAR)),
     Feature("distance_high_52w_pct", "100 × (close / high_52w − 1); 0 at the high", "numpy", "percent", YEAR - 1,
-            lambda b: _percent(b["close"], HIGH_52W.compute(b))),
+            lambda b: _percent(b["close"], _of(b, "high_52w"))),
     Feature("distance_low_52w_pct", "100 × (close / low_52w − 1); 0 at the low", "numpy", "percent", YEAR - 1,
-            lambda b: _percent(b["close"], LOW_52W.compute(b))),
+            lambda b: _percent(b["close"], _of(b, "low_52w"))),
     Feature("bars_held", "bars up to and including this one, counted to 252", "numpy", "bars", YEAR - 1,
             lambda b: bars_so_far(b, YEAR)),
 )  # fmt: skip
 
-CATALOGUE = {feature.name: feature for feature in FEATURES}
-EMA_9 = CATALOGUE["ema_9"]
-TRUE_RANGE = CATALOGUE["true_range"]
-AVERAGE_VOLUME_20 = CATALOGUE["average_volume_20"]
-HIGH_52W = CATALOGUE["high_52w"]
-LOW_52W = CATALOGUE["low_52w"]
+CATALOGUE: dict[str, Feature] = {feature.name: feature for feature in FEATURES}
 
 #: What the screen measures for every symbol; the rest is computed for those that pass.
-SCREEN_FEATURES = tuple(CATALOGUE[name] for name in ("close", "volume", "average_volume_20", "dollar_volume_20", "bars_held"))
+SCREEN_FEATURES = tuple(
+    CATALOGUE[name] for name in ("close", "volume", "average_volume_20", "dollar_volume_20", "bars_held")
+)
 
 #: Sessions of history that the screen reads at least; the bars before them are only counted.
-SCREEN_SESSIONS = AVERAGE_VOLUME_20.lookback + 1 + ALLOWED_GAPS
+SCREEN_SESSIONS = CATALOGUE["average_volume_20"].lookback + 1 + ALLOWED_GAPS
 
 #: Sessions of history that a scan reads at least: the longest lookback, and room for missed sessions.
 HISTORY_SESSIONS = max(feature.lookback for feature in FEATURES) + ALLOWED_GAPS

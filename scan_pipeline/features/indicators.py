@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from inspect import unwrap
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,11 +47,11 @@ def windowed(block: BarBlock, name: str, *inputs: Floats, **parameters: int) -> 
     bounds = block.offsets.tolist()
     if len(inputs) == 1:  # the common case, kept free of a list for every series
         (values,) = inputs
-        for low, high in zip(bounds, bounds[1:], strict=False):
+        for low, high in pairwise(bounds):
             if high > low:
                 out[low:high] = function(values[low:high], **parameters)
         return out
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in pairwise(bounds):
         if high > low:
             out[low:high] = function(*[values[low:high] for values in inputs], **parameters)
     return out

@@ -54,9 +54,7 @@ class Provider(Protocol):
     def name(self) -> str:
         """The value of SCAN_PROVIDER that chooses it."""
 
-    def deliveries(
-        self, sessions: Sequence[date], previous: date
-    ) -> Iterator[tuple[Sequence[date], date, Delivery]]:
+    def deliveries(self, sessions: Sequence[date], previous: date) -> Iterator[tuple[Sequence[date], date, Delivery]]:
         """What it has for `sessions` (consecutive), cut into parts of consecutive sessions, oldest first.
 
         Each part comes with the session before it: rows dated after that one and up to the part's last session

@@ -8,7 +8,7 @@ The same number of symbols always gives the same rows; the first symbols do not 
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -66,15 +66,16 @@ def make_market(folder: Path, symbols: int, calendar: Calendar) -> None:
             for number, start in enumerate(range(0, symbols, BLOCK)):
                 # The whole block is made, whatever part of it is wanted, so that a symbol is the same in any market.
                 block = _Block.make(np.random.default_rng([SEED, number]), start, sessions, holidays)
-                _append(connection, "symbols", block.symbols, f"row <= {symbols - start}")
+                _append(connection, "symbols", block.reference, f"row <= {symbols - start}")
                 _append(connection, "splits", block.splits, "symbol in (select symbol from symbols)")
                 for rows in block.rows():
                     _append(connection, "feed", rows, "symbol in (select symbol from symbols) or symbol = 'symbol'")
             _write(connection, "select * exclude (row) from symbols order by symbol", aside / "symbols.csv")
             _write(connection, "select * from splits order by ex_date, symbol", aside / "splits.csv")
-            for (month,) in connection.execute("select distinct strftime(reported_on, '%Y-%m') from feed").fetchall():
-                rows = f"select * exclude (line) from feed where strftime(reported_on, '%Y-%m') = '{month}'"
-                _write(connection, f"{rows} order by reported_on, symbol, line", aside / "feed" / f"{month}.parquet")
+            months = connection.execute("select distinct strftime(reported_on, '%Y-%m') from feed").fetchall()
+            for (month,) in months:
+                chosen = f"select * exclude (line) from feed where strftime(reported_on, '%Y-%m') = '{month}'"
+                _write(connection, f"{chosen} order by reported_on, symbol, line", aside / "feed" / f"{month}.parquet")
         aside.rename(folder)
     except OSError:
         if not folder.exists():  # another process was quicker otherwise: its market is the same
@@ -91,7 +92,7 @@ class _Block:
     sessions: SessionArray
     holidays: SessionArray
     random: np.random.Generator
-    symbols: dict[str, Any]
+    reference: dict[str, Any]
     splits: dict[str, Any]
     bars: dict[str, Any]
     traded: Any
@@ -121,16 +122,21 @@ class _Block:
         # A split divides the price from its ex-date on.
         factor = np.ones((count, days))
         splits = _make_splits(random, names, is_fund, sessions, factor)
-        close = np.round(close * factor, np.where(close * factor < 1, 4, 2).min())
-        close = np.maximum(close, 0.01)
+        close = np.maximum(np.round(close * factor, 2), 0.01)
         before = np.concatenate([close[:, :1], close[:, :-1]], axis=1)
         before[:, 1:] *= factor[:, 1:] / factor[:, :-1]
-        gap = np.where(event, jump * random.uniform(0.4, 1, (count, days)), random.normal(0, 0.25, (count, days)) * daily[:, None])
+        gap = np.where(
+            event, jump * random.uniform(0.4, 1, (count, days)), random.normal(0, 0.25, (count, days)) * daily[:, None]
+        )
         open_ = np.maximum(np.round(before * np.exp(gap), 2), 0.01)
         reach = np.abs(random.normal(0, 0.6, (2, count, days))) * daily[:, None]
         high = np.maximum(np.round(np.maximum(open_, close) * np.exp(reach[0]), 2), np.maximum(open_, close))
-        low = np.minimum(np.maximum(np.round(np.minimum(open_, close) * np.exp(-reach[1]), 2), 0.01), np.minimum(open_, close))
-        busy = np.exp(random.normal(0, 0.35, (count, days)) + np.where(event, random.uniform(0.8, 2.2, (count, days)), 0))
+        low = np.minimum(
+            np.maximum(np.round(np.minimum(open_, close) * np.exp(-reach[1]), 2), 0.01), np.minimum(open_, close)
+        )
+        busy = np.exp(
+            random.normal(0, 0.35, (count, days)) + np.where(event, random.uniform(0.8, 2.2, (count, days)), 0)
+        )
         volume = np.floor(average_volume[:, None] / factor * busy)
 
         # Who trades when: listings, delistings, halts, and missing bars that are the more frequent the thinner a symbol.
@@ -145,20 +151,27 @@ class _Block:
             traded[number, halt : halt + random.integers(1, 16)] = False
 
         cap = np.round(close[np.arange(count), listed] * np.exp(random.normal(np.log(60e6), 1.2, count)))
-        symbols = {
+        kinds_of_name = np.where(np.arange(count) % 3, " Holdings", " Corporation")
+        made_up = [name.title() + kind for name, kind in zip(names, kinds_of_name, strict=True)]
+        exchanges = random.choice(["NASDAQ", "NYSE", "NYSE American"], count, p=[0.6, 0.35, 0.05])
+        reference = {
             "row": np.arange(1, count + 1),
             "symbol": names,
-            "name": np.array([FUNDS[n][0] if n in FUNDS else f"{n.title()} {'Holdings' if i % 3 else 'Corporation'}" for i, n in enumerate(names)], dtype=object),
-            "exchange": np.where(is_fund, "NYSE Arca", random.choice(["NASDAQ", "NYSE", "NYSE American"], count, p=[0.6, 0.35, 0.05])).astype(object),
-            "type": np.where(is_fund, "ETF", "CS").astype(object),
-            "sector": np.where(is_fund, None, random.choice(SECTORS, count)).astype(object),
+            "name": _texts(
+                [FUNDS[name][0] if name in FUNDS else other for name, other in zip(names, made_up, strict=True)]
+            ),
+            "exchange": _texts(np.where(is_fund, "NYSE Arca", exchanges)),
+            "type": _texts(np.where(is_fund, "ETF", "CS")),
+            "sector": _texts(
+                [None if fund else name for fund, name in zip(is_fund, random.choice(SECTORS, count), strict=True)]
+            ),
             "market_cap": np.where(is_fund | (random.random(count) < 0.05), np.nan, cap),
-            "as_of": sessions[listed].astype("datetime64[us]"),
-            "listed": sessions[listed].astype("datetime64[us]"),
-            "delisted": np.where(delisted < days, sessions[delisted.clip(0, days - 1)].astype("datetime64[us]"), np.datetime64("NaT")),
-        }  # fmt: skip
+            "as_of": _days(sessions[listed]),
+            "listed": _days(sessions[listed]),
+            "delisted": np.where(delisted < days, _days(sessions[delisted.clip(0, days - 1)]), np.datetime64("NaT")),
+        }
         bars = {"open": open_, "high": high, "low": low, "close": close, "volume": volume}
-        return cls(names, sessions, holidays, random, symbols, splits, bars, traded)
+        return cls(names, sessions, holidays, random, reference, splits, bars, traded)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """What the vendor sends: every bar on its day, some again a session later, and rows that are no bars."""
@@ -174,40 +187,47 @@ class _Block:
         yield from self._dirt(symbol, session)
 
     def _dirt(self, symbol: Any, session: Any) -> Iterator[dict[str, Any]]:
-        def some(share: float) -> dict[str, Any]:
-            chosen = np.flatnonzero(self.random.random(len(symbol)) < share)
-            return self._deliver(symbol[chosen], session[chosen], session[chosen])
+        """Rows that are no bars, before or after the good print of the same day (`line` orders them), and repeats."""
 
-        zero = some(2e-5)
-        zero["low"] = np.zeros(len(zero["low"]))
-        # A spoilt print comes before the good one here (`line` orders them), so that only some bars are lost.
-        yield zero | {"line": np.full(len(zero["low"]), -1)}
-        upside_down = some(1e-5)
-        yield upside_down | {"high": upside_down["low"], "low": upside_down["high"], "line": np.full(len(upside_down["low"]), 1)}
-        negative = some(1e-5)
-        yield negative | {"volume": -1 - negative["volume"], "line": np.full(len(negative["low"]), -1)}
-        unreadable = some(1e-5)
-        yield unreadable | {"close": np.full(len(unreadable["low"]), np.nan), "line": np.full(len(unreadable["low"]), -1)}
-        yield some(2e-5) | {}
+        def some(share: float, line: int, **spoilt: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+            chosen = np.flatnonzero(self.random.random(len(symbol)) < share)
+            rows = self._deliver(symbol[chosen], session[chosen], session[chosen])
+            return rows | {name: spoil(rows) for name, spoil in spoilt.items()} | {"line": np.full(len(chosen), line)}
+
+        yield some(2e-5, -1, low=lambda rows: 0 * rows["low"])
+        yield some(1e-5, 1, high=lambda rows: rows["low"], low=lambda rows: rows["high"])
+        yield some(1e-5, -1, volume=lambda rows: -1 - rows["volume"])
+        yield some(1e-5, -1, close=lambda rows: np.nan * rows["close"])
+        yield some(2e-5, 0)
         closed = self.random.choice(self.holidays, 6)
         rows = self._deliver(self.random.integers(0, len(self.names), 6), np.full(6, 60), np.full(6, 60))
         after = self.sessions[np.searchsorted(self.sessions, closed)]
-        yield rows | {"date": closed.astype("datetime64[us]"), "reported_on": after.astype("datetime64[us]")}
-        nothing = np.full(1, np.nan)
-        day = self.sessions[self.random.integers(10, len(self.sessions), 1)].astype("datetime64[us]")
-        yield {
-            "reported_on": day, "symbol": np.array(["symbol"], dtype=object), "date": np.full(1, np.datetime64("NaT", "us")),
-            "open": nothing, "high": nothing, "low": nothing, "close": nothing, "volume": nothing, "line": np.zeros(1, int),
-        }  # fmt: skip
+        yield rows | {"date": _days(closed), "reported_on": _days(after)}
+        header = {name: np.full(1, np.nan) for name in self.bars} | {"line": np.zeros(1, dtype=np.int64)}
+        day = _days(self.sessions[self.random.integers(10, len(self.sessions), 1)])
+        yield header | {
+            "reported_on": day,
+            "symbol": _texts(["symbol"]),
+            "date": np.full(1, np.datetime64("NaT", "us")),
+        }
 
     def _deliver(self, symbol: Any, session: Any, reported: Any) -> dict[str, Any]:
         return {
-            "reported_on": self.sessions[reported].astype("datetime64[us]"),
+            "reported_on": _days(self.sessions[reported]),
             "symbol": self.names[symbol],
-            "date": self.sessions[session].astype("datetime64[us]"),
+            "date": _days(self.sessions[session]),
             **{name: values[symbol, session] for name, values in self.bars.items()},
             "line": np.zeros(len(symbol), dtype=np.int64),
         }
+
+
+def _days(days: Any) -> Any:
+    """DuckDB takes dates from numpy as timestamps."""
+    return days.astype("datetime64[us]")
+
+
+def _texts(texts: Any) -> Any:
+    return np.array(texts, dtype=object)
 
 
 def _make_splits(
@@ -225,10 +245,10 @@ def _make_splits(
         factor[number, day:] *= SPLITS[kind][0] / SPLITS[kind][1]
     return {
         "symbol": names[chosen],
-        "ex_date": sessions[ex].astype("datetime64[us]"),
+        "ex_date": _days(sessions[ex]),
         "split_from": np.array([SPLITS[kind][0] for kind in kinds], dtype=np.int64),
         "split_to": np.array([SPLITS[kind][1] for kind in kinds], dtype=np.int64),
-        "known_on": sessions[known].astype("datetime64[us]"),
+        "known_on": _days(sessions[known]),
     }
 
 
@@ -243,7 +263,9 @@ def _ticker(number: int) -> str:
 
 def _append(connection: duckdb.DuckDBPyConnection, table: str, columns: dict[str, Any], where: str) -> None:
     connection.register("given", columns)
-    dates = ", ".join(f"{name}::DATE as {name}" for name, values in columns.items() if np.asarray(values).dtype.kind == "M")
+    dates = ", ".join(
+        f"{name}::DATE as {name}" for name, values in columns.items() if np.asarray(values).dtype.kind == "M"
+    )
     select = f"select * replace ({dates}) from given" if dates else "from given"
     connection.execute(f"create table if not exists {table} as {select} limit 0")
     connection.execute(f"insert into {table} by name ({select} where {where})")

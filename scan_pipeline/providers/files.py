@@ -53,9 +53,7 @@ class FilesProvider:
         self.path = path
         self.name = name
 
-    def deliveries(
-        self, sessions: Sequence[date], previous: date
-    ) -> Iterator[tuple[Sequence[date], date, Delivery]]:
+    def deliveries(self, sessions: Sequence[date], previous: date) -> Iterator[tuple[Sequence[date], date, Delivery]]:
         """Parts of a month each; the files are read when the part's rows are."""
         for start in range(0, len(sessions), SESSIONS_A_PART):
             part = sessions[start : start + SESSIONS_A_PART]
@@ -71,7 +69,9 @@ class FilesProvider:
     def reference(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
         """The rows of `symbols.csv`."""
         path = self._beside / "symbols.csv"
-        return read_table(connection, path, REFERENCE_COLUMNS, REFERENCE_ALIASES, ("symbol",)) if path.exists() else None
+        return (
+            read_table(connection, path, REFERENCE_COLUMNS, REFERENCE_ALIASES, ("symbol",)) if path.exists() else None
+        )
 
     def held(self) -> tuple[date, date] | None:
         """The first and last date in the files."""
@@ -98,7 +98,9 @@ class FilesProvider:
             raise ProviderError(f"SCAN_FILES_PATH={self.path} holds no file that ends in .parquet or .csv.")
         inspected = sorted((_inspect(path) for path in paths), key=lambda group: (group.kind, group.header))
         return [
-            FileGroup(first.kind, first.columns, first.header, first.delimiter, tuple(g.paths[0] for g in (first, *rest)))
+            FileGroup(
+                first.kind, first.columns, first.header, first.delimiter, tuple(g.paths[0] for g in (first, *rest))
+            )
             for _, (first, *rest) in groupby(inspected, key=lambda group: (group.kind, group.header, group.delimiter))
         ]
 
@@ -147,7 +149,9 @@ def _inspect(path: Path) -> FileGroup:
         else:
             header, delimiter = _csv_header(path)
     except (duckdb.Error, OSError, UnicodeDecodeError) as error:
-        raise ProviderError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}. Mend or remove it.") from error
+        raise ProviderError(
+            f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}. Mend or remove it."
+        ) from error
     columns = _recognise(path, header, BAR_ALIASES, REQUIRED_BAR_COLUMNS)
     return FileGroup(kind, tuple(columns.items()), header, delimiter, (path,))
 

@@ -41,9 +41,7 @@ def find_scanners(user_dir: Path) -> list[SqlScanner]:
     scanners: dict[str, SqlScanner] = {}
     for path in [*sorted(BUILTIN_DIR.glob("*.sql")), *sorted(user_dir.glob("*.sql"))]:
         if path.stem in scanners:
-            raise ScannerError(
-                f"{path} has the name of another scanner, {scanners[path.stem].path}. Rename your file."
-            )
+            raise ScannerError(f"{path} has the name of another scanner, {scanners[path.stem].path}. Rename your file.")
         scanners[path.stem] = read_scanner(path)
     return sorted(scanners.values(), key=lambda scanner: scanner.name)
 

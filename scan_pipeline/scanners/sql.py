@@ -13,7 +13,6 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -21,34 +20,13 @@ import duckdb
 import numpy as np
 
 from scan_pipeline.errors import ScannerError
+from scan_pipeline.hits import Hit, Outcome
 from scan_pipeline.scanners.registry import SqlScanner
 
 #: The tables that a scanner may read.
 TABLES = ("features", "universe", "bars")
 #: Operators of a query plan that treat every row by itself.
 _ROW_BY_ROW = {"PROJECTION", "FILTER", "SEQ_SCAN", "TABLE_SCAN", "DUMMY_SCAN", "EMPTY_RESULT"}
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A symbol that a scanner found on a session."""
-
-    session: date
-    scanner: str
-    symbol: str
-    rank: int
-    score: float | None
-    details: str  # JSON
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one scanner on one session: the number of hits, or None and why it failed."""
-
-    session: date
-    scanner: str
-    hits: int | None
-    message: str | None = None
 
 
 class _TimedOut(ScannerError):
@@ -157,7 +135,9 @@ class Bench:
         most = self._max_hits * len(sessions)
         with self._fence(scanner):
             # The statement begins on the first line, so that DuckDB's line numbers are the file's.
-            self._connection.execute(f"create or replace temp table hits as select * from ({statement}\n) limit {most + 1}")
+            self._connection.execute(
+                f"create or replace temp table hits as select * from ({statement}\n) limit {most + 1}"
+            )
         columns = self._connection.sql("from hits").columns
         self._refuse_bad_rows(scanner, columns, sessions)
         own = [name for name in columns if name not in ("session", "symbol", "score")]

@@ -62,7 +62,9 @@ def read_deny_list(path: Path) -> dict[str, str]:
             if not row or row[0].startswith("#") or row == ["symbol", "reason"]:
                 continue
             if len(row) != 2 or not row[0].strip():
-                raise SettingsError(f"{path}, line {number}: expected `symbol,reason`, found '{','.join(row)}'. Mend it.")
+                raise SettingsError(
+                    f"{path}, line {number}: expected `symbol,reason`, found '{','.join(row)}'. Mend it."
+                )
             denied[row[0].strip()] = row[1].strip()
     return denied
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from scan_pipeline.scanners.sql import Hit, Outcome
+from scan_pipeline.hits import Hit, Outcome
 from scan_pipeline.store.connection import Connection
 
 

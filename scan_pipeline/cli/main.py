@@ -1,0 +1,336 @@
+"""The command `scan-pipeline`. Each command reads its options, calls one function, and prints what came of it."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+import click
+from rich.console import Console
+
+from scan_pipeline import __version__
+from scan_pipeline.cli.display import progress_bars
+from scan_pipeline.errors import ScanPipelineError, SessionError
+from scan_pipeline.pipeline import Pipeline
+from scan_pipeline.settings import Settings, load_settings
+
+OUT = Console(soft_wrap=False)
+#: Progress and remarks: they must not mix with results that are piped on.
+REMARKS = Console(stderr=True)
+
+
+class Commands(click.Group):
+    """A group whose commands answer an error for people with one line, and with the traceback on demand."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; exit code 1 for an error that a person can mend, 130 for Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except ScanPipelineError as error:
+            if ctx.params["traceback"]:
+                REMARKS.print(getattr(error, "traceback", ""), markup=False, highlight=False)
+                REMARKS.print_exception()
+            for line in str(error).splitlines():
+                REMARKS.print("[red]error:[/]", end=" ")
+                REMARKS.print(line, markup=False, highlight=False, soft_wrap=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            REMARKS.print("Interrupted. What had landed is kept; the same command goes on from there.")
+            ctx.exit(130)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--traceback", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__)
+def main(traceback: bool) -> None:
+    """Scan the whole US stock market. Settings come from SCAN_… variables and .env; see README.md."""
+
+
+def _session(name: str, text: str) -> Callable[..., Any]:
+    return click.option(f"--{name}", f"{name}_session", metavar="YYYY-MM-DD", help=text)
+
+
+@main.command()
+@_session("from", "First session.")
+@_session("to", "Last session; the last closed one if left out.")
+def ingest(from_session: str | None, to_session: str | None) -> None:
+    """Take in bars and splits of a range of sessions, replacing what is held of them."""
+    settings = load_settings()
+    pipeline = Pipeline(settings)
+    sessions = _range(pipeline, from_session, to_session)
+    _ingest(settings, sessions)
+
+
+@main.command()
+@_session("session", "The session; the last one that the provider has if left out.")
+def run(session_session: str | None) -> None:
+    """Run the nightly job for one session, from bars to ranked hits."""
+    settings = load_settings()
+    pipeline = Pipeline(settings)
+    session = pipeline.calendar.parse(session_session) if session_session else _last_session(pipeline)
+    _run_night(settings, pipeline, session)
+
+
+@main.command()
+@_session("from", "First session.")
+@_session("to", "Last session; the last closed one if left out.")
+def backfill(from_session: str | None, to_session: str | None) -> None:
+    """Run the nightly stages for a range of sessions, each stage in one pass."""
+    from scan_pipeline.cli.runs import run_job
+
+    settings = load_settings()
+    pipeline = Pipeline(settings)
+    sessions = _range(pipeline, from_session, to_session)
+    started = time.perf_counter()
+    with progress_bars(REMARKS) as display:
+        finished = run_job(settings, "backfill", sessions, display)
+    hits = sum(finished.number("scan_results", session, "hits") for session in sessions)
+    OUT.print(
+        f"{len(sessions):,} sessions, {sessions[0]} to {sessions[-1]}: {hits:,.0f} hits, "
+        f"{time.perf_counter() - started:.1f} s, at most {_peak(finished):,.0f} MiB."
+    )
+    _print_failed_checks(finished)
+
+
+@main.command()
+@_session("session", "The session; the last scanned one if left out.")
+@click.option("--scanner", help="Only this scanner.")
+@click.option("--symbol", help="Only this symbol.")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json", "parquet"]), default="table")
+def results(session_session: str | None, scanner: str | None, symbol: str | None, form: str) -> None:
+    """Show the hits of a session."""
+    from scan_pipeline.report import hits as report
+    from scan_pipeline.report.tables import print_hits
+
+    pipeline = Pipeline(load_settings())
+    with pipeline.store.read() as connection:
+        session = pipeline.calendar.parse(session_session) if session_session else report.latest_scanned(connection)
+        outcomes = report.read_outcomes(connection, session) if session else []
+        if session is None or not outcomes:
+            raise SessionError(
+                f"{session or 'No session'} has not been scanned. "
+                f"`scan-pipeline run{f' --session {session}' if session else ''}` scans it."
+            )
+        names = [outcome["scanner"] for outcome in outcomes]
+        if scanner and scanner not in names:
+            raise SessionError(f"No scanner '{scanner}' ran on {session}. Those that did: {', '.join(names)}.")
+        found = report.read_hits(connection, session, scanner, symbol)
+    if form == "table":
+        OUT.print(f"Hits of {session}, scanned {outcomes[0]['scanned_at']:%Y-%m-%d %H:%M} UTC")
+        shown = [one for one in outcomes if scanner in (None, one["scanner"])]
+        print_hits(OUT, found, shown)
+    elif form == "csv":
+        report.write_csv(found, sys.stdout)
+    elif form == "json":
+        report.write_json(found, sys.stdout)
+    elif sys.stdout.isatty():
+        raise SessionError(
+            "Parquet is no text. Send it to a file: `scan-pipeline results --format parquet > hits.parquet`."
+        )
+    else:
+        report.write_parquet(found, sys.stdout.buffer)
+
+
+@main.command()
+@click.argument("symbol")
+@_session("session", "The session; the last one that is held if left out.")
+def why(symbol: str, session_session: str | None) -> None:
+    """Tell what is known of SYMBOL on a session: bar, screen decision, features, hits."""
+    from scan_pipeline.cli.status import held_sessions
+    from scan_pipeline.report.tables import print_explanation
+
+    pipeline = Pipeline(load_settings())
+    if session_session:
+        session = pipeline.calendar.parse(session_session)
+    else:
+        with pipeline.store.read() as connection:
+            held = held_sessions(connection)
+        if not held:
+            raise SessionError("No session is held yet. `scan-pipeline ingest --from … --to …` takes some in.")
+        session = held[-1]
+    one = pipeline.explain(symbol, session)
+    if not any(one.facts[table] for table in ("price_bars", "rejected_bars", "universe")):
+        hint = " Symbols are case-sensitive." if symbol != symbol.upper() else ""
+        raise SessionError(
+            f"Nothing is known of '{symbol}' on {session}.{hint} `scan-pipeline status` shows what is held."
+        )
+    print_explanation(OUT, one)
+
+
+@main.command()
+def status() -> None:
+    """Show the sessions held, gaps, the last runs, the database's size and who holds it."""
+    from scan_pipeline.cli.status import print_status
+
+    print_status(OUT, load_settings())
+
+
+@main.command()
+def doctor() -> None:
+    """Check the installation, the settings, the database and the scanners, and say what to mend."""
+    from scan_pipeline.cli.doctor import examine
+
+    if not examine(OUT):
+        sys.exit(1)
+
+
+@main.command()
+def features() -> None:
+    """List the features that scanners read: formula, unit, lookback."""
+    from rich.table import Table
+
+    from scan_pipeline.features.catalogue import FEATURES
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("feature", "unit", "lookback", "formula", "source"):
+        table.add_column(name)
+    for one in FEATURES:
+        table.add_row(one.name, one.unit, str(one.lookback), one.formula, one.source)
+    OUT.print(table)
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True)
+def ui(port: int) -> None:
+    """Start the Dagster UI and its daemon, here."""
+    import os
+
+    from scan_pipeline.cli.runs import prepare_dagster_home
+    from scan_pipeline.settings import PROJECT_DIR
+
+    home = prepare_dagster_home(load_settings())
+    OUT.print(f"Dagster on http://localhost:{port} (DAGSTER_HOME={home}). Ctrl-C ends it.")
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_DIR / "workspace.yaml"), "-p", str(port)]
+    os.execv(sys.executable, command)
+
+
+@main.command()
+def demo() -> None:
+    """Make the demo market, take it in, scan its last session, and show the hits."""
+    from scan_pipeline.cli.status import held_sessions
+    from scan_pipeline.providers.demo import FIRST, LAST, DemoProvider
+
+    settings = load_settings().model_copy(update={"provider": "demo"})
+    pipeline = Pipeline(settings)
+    started = time.perf_counter()
+    with REMARKS.status("Making the demo market …") if REMARKS.is_terminal else _quiet():
+        provider = pipeline.provider()
+    assert isinstance(provider, DemoProvider)
+    made = "Reused" if provider.reused else "Made"
+    OUT.print(f"{made} the demo market: {settings.demo_symbols:,} symbols, {FIRST} to {LAST}, in {provider.folder}")
+    held = set()
+    if pipeline.store.exists:
+        with pipeline.store.read() as connection:
+            held = set(held_sessions(connection))
+    sessions = pipeline.calendar.between(FIRST, LAST)
+    missing = [session for session in sessions if session not in held]
+    if len(held) and not missing:
+        OUT.print(f"Reused {len(sessions):,} sessions of bars that are held in {settings.database_path}")
+    if missing:
+        _ingest(settings, pipeline.calendar.between(missing[0], missing[-1]))
+    _run_night(settings, pipeline, LAST, most=5)
+    OUT.print(
+        f"\nDone in {time.perf_counter() - started:.1f} s. Next:\n"
+        "  source .venv/bin/activate\n"
+        "  scan-pipeline results --scanner gap_and_go     all hits of a scanner\n"
+        "  scan-pipeline why SPY                          what is known of a symbol, and why it was or was not scanned\n"
+        "  scan-pipeline backfill --from 2025-12-01       a month of nights in one pass\n"
+        "  make ui                                        the same in the Dagster UI, on http://localhost:3000\n"
+        "Your own bars and scanners: see README.md."
+    )
+
+
+def _ingest(settings: Settings, sessions: Sequence[date]) -> None:
+    from scan_pipeline.cli.runs import run_job
+
+    started = time.perf_counter()
+    with progress_bars(REMARKS) as display:
+        finished = run_job(settings, "ingest", sessions, display)
+
+    def total(name: str) -> int:
+        return int(sum(finished.number("price_bars", session, name) for session in sessions))
+
+    OUT.print(
+        f"Ingested {len(sessions):,} sessions, {sessions[0]} to {sessions[-1]}, in {time.perf_counter() - started:.1f} s: "
+        f"{total('delivered'):,} rows = {total('bars'):,} bars + {total('superseded'):,} earlier prints "
+        f"+ {total('rejected'):,} rejected ({total('lost_bars'):,} bars lost; see the table rejected_bars)."
+    )
+    _print_failed_checks(finished)
+
+
+def _run_night(settings: Settings, pipeline: Pipeline, session: date, most: int | None = 10) -> None:
+    from scan_pipeline.cli.runs import run_job
+    from scan_pipeline.report import hits as report
+    from scan_pipeline.report.tables import print_funnel, print_hits
+
+    started = time.perf_counter()
+    with progress_bars(REMARKS) as display:
+        finished = run_job(settings, "nightly_scan", [session], display)
+    seconds = time.perf_counter() - started
+    with pipeline.store.read() as connection:
+        found = report.read_hits(connection, session)
+        outcomes = report.read_outcomes(connection, session)
+    OUT.print(f"\n[bold]nightly_scan of {session}[/] ({finished.run_id})")
+    screened = finished.metadata["prefiltered_symbols"][str(session)]
+    remaining = {
+        name.removeprefix("left_after_"): int(left) for name, left in screened.items() if name.startswith("left_after_")
+    }
+    print_funnel(OUT, int(screened["universe"]), remaining, int(screened["unknown_market_cap"]))
+    print_hits(OUT, found, outcomes, most)
+    stages = ", ".join(f"{asset} {finished.number(asset, session, 'seconds'):.2f} s" for asset in finished.metadata)
+    OUT.print(f"\n{stages}; {seconds:.2f} s in all with Dagster, at most {_peak(finished):,.0f} MiB.")
+    history = finished.number("scan_results", session, "history_sessions")
+    wanted = finished.number("scan_results", session, "history_wanted")
+    if history < wanted:
+        first = pipeline.calendar.before(session, int(wanted) - 1)
+        OUT.print(
+            f"[yellow]{history:,.0f} of the {wanted:,.0f} sessions before it are held[/]: features that need more are unknown, "
+            f"not guessed. `scan-pipeline ingest --from {first} --to {session}` takes the rest in, where the provider has it."
+        )
+    _print_failed_checks(finished)
+
+
+def _print_failed_checks(finished: Any) -> None:
+    for name, description in finished.failed_checks.items():
+        REMARKS.print(f"[yellow]check {name}[/]: ", end="")
+        REMARKS.print(description, markup=False, highlight=False, soft_wrap=True)
+
+
+def _peak(finished: Any) -> float:
+    return max(
+        (float(values.get("peak_mib", 0)) for sessions in finished.metadata.values() for values in sessions.values()),
+        default=0,
+    )
+
+
+def _range(pipeline: Pipeline, first: str | None, last: str | None) -> list[date]:
+    if not first:
+        raise SessionError("Give the first session: --from YYYY-MM-DD, for example --from 2015-03-20.")
+    calendar = pipeline.calendar
+    until = _day(last) if last else _last_session(pipeline)
+    sessions = calendar.between(_day(first), until)
+    if not sessions:
+        raise SessionError(f"There is no session from {first} to {until}: the exchange was closed.")
+    calendar.require_closed(sessions)
+    return sessions
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise SessionError(f"'{text}' is not a date. Write it as YYYY-MM-DD, for example 2015-07-15.") from None
+
+
+def _last_session(pipeline: Pipeline) -> date:
+    """The last closed session, or the last one that the provider has."""
+    closed = pipeline.calendar.latest_closed()
+    held = pipeline.provider().held()
+    return min(closed, pipeline.calendar.between(held[0], held[1])[-1]) if held else closed
+
+
+def _quiet() -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext()

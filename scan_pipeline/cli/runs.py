@@ -1,0 +1,147 @@
+"""Dagster runs that the command line starts: in this process, recorded like any other, and seen in the UI."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from scan_pipeline.errors import ScanPipelineError, SettingsError
+from scan_pipeline.progress import Display
+from scan_pipeline.settings import PROJECT_DIR, Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+#: The process that carries a run of the command line; a run whose process is gone is over.
+PID_TAG = "scan_pipeline/pid"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that succeeded. `metadata[asset][session]` are the numbers that its assets reported."""
+
+    run_id: str
+    metadata: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    #: Checks that failed without stopping the run: name and description.
+    failed_checks: Mapping[str, str]
+
+    def number(self, asset: str, session: date, name: str) -> float:
+        """One reported number; 0 where there is none."""
+        return float(self.metadata.get(asset, {}).get(str(session), {}).get(name, 0))
+
+
+class RunFailed(ScanPipelineError):
+    """A run that failed, with the failure in words and where to look."""
+
+    def __init__(self, message: str, traceback: str) -> None:
+        super().__init__(message)
+        self.traceback = traceback
+
+
+def run_job(settings: Settings, job_name: str, sessions: Sequence[date], display: Display | None) -> FinishedRun:
+    """Run a job for one session or a range, in this process. Raises RunFailed."""
+    import dagster as dg
+
+    from scan_pipeline.definitions import build_definitions
+
+    first, last = str(sessions[0]), str(sessions[-1])
+    tags = {PID_TAG: str(os.getpid())}
+    single = first == last
+    if not single:
+        tags |= {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+        # One planned event for the range, not one a session and asset.
+        os.environ.setdefault("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", "1")
+    job = build_definitions(settings, display).resolve_job_def(job_name)
+    with open_instance(settings) as instance:
+        _end_dead_runs(instance)
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=first if single else None,
+            tags=tags,
+            # Progress and errors reach the terminal our way; the whole log is in the UI.
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+        if not result.success:
+            raise _failure(result)
+        return _finished(result, dg)
+
+
+@contextmanager
+def open_instance(settings: Settings) -> "Iterator[dg.DagsterInstance]":
+    """The Dagster instance in the data folder, set up where it has never been used."""
+    import dagster as dg
+
+    with dg.DagsterInstance.from_config(str(prepare_dagster_home(settings))) as instance:
+        yield instance
+
+
+def prepare_dagster_home(settings: Settings) -> str:
+    """Make sure that DAGSTER_HOME holds a dagster.yaml, and that this process and its children use it."""
+    home = settings.dagster_home
+    config = home / "dagster.yaml"
+    if not config.exists():
+        template = PROJECT_DIR / "data" / "dagster_home" / "dagster.yaml"
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(template, config)
+        except OSError as error:
+            raise SettingsError(
+                f"{config} cannot be made from {template}: {error}. Create it, then try again."
+            ) from error
+    os.environ["DAGSTER_HOME"] = str(home)
+    return str(home)
+
+
+def _end_dead_runs(instance: "dg.DagsterInstance") -> None:
+    """Runs of the command line whose process was killed still say that they run, and hold the pool: end them."""
+    import dagster as dg
+    import psutil
+
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(unfinished):
+        pid = run.tags.get(PID_TAG)
+        if pid and not (
+            psutil.pid_exists(int(pid)) and "scan-pipeline" in " ".join(psutil.Process(int(pid)).cmdline())
+        ):
+            instance.report_run_failed(run, f"Process {pid} was killed. What had landed is kept.")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _failure(result: "dg.ExecuteInProcessResult") -> RunFailed:
+    said, traceback = [], ""
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            given = data.user_failure_data
+            error = data.error
+            words = (given.description if given else None) or (error.message.strip() if error else "")
+            said.append(f"{event.step_key}: {words}" if words else f"{event.step_key} failed")
+            traceback += error.to_string() if error else ""
+        if event.event_type_value == "ASSET_CHECK_EVALUATION":
+            check = event.asset_check_evaluation_data
+            if not check.passed and check.blocking:
+                said.append(
+                    f"{check.asset_key.to_user_string()} stopped by check {check.check_name}: {check.description}"
+                )
+    # A blocking check also fails its step, with Dagster's words for what the check has said better.
+    blocked = [words for words in said if " stopped by check " in words]
+    return RunFailed("\n".join(blocked or said) or f"Run {result.run_id} failed; `make ui` shows its log.", traceback)
+
+
+def _finished(result: "dg.ExecuteInProcessResult", dg: Any) -> FinishedRun:
+    metadata: dict[str, dict[str, dict[str, Any]]] = {}
+    failed = {}
+    for event in result.all_events:
+        if event.is_step_materialization:
+            one = event.step_materialization_data.materialization
+            values = {name: value.value for name, value in one.metadata.items()}
+            metadata.setdefault(one.asset_key.to_user_string(), {}).setdefault(one.partition, {}).update(values)
+        if event.event_type_value == "ASSET_CHECK_EVALUATION":
+            check = event.asset_check_evaluation_data
+            if not check.passed:
+                failed[check.check_name] = check.description or ""
+    return FinishedRun(result.run_id, metadata, failed)
