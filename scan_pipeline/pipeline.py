@@ -121,12 +121,12 @@ class Pipeline:
         """
         self.calendar.require_closed(sessions)
         provider = self.provider()
-        self._refuse_to_mix(provider)
         empty = []
         with self.monitor.stage("ingest", len(sessions), "sessions") as stage:
             for run in self._consecutive(sessions):
                 for part, previous, delivery in provider.deliveries(run, self.calendar.before(run[0], 1)):
                     with self.store.write() as connection:
+                        self._refuse_to_mix(connection, provider)
                         landed, undated = take_in(connection, delivery, part, previous, run_id)
                     if undated:
                         self.monitor.say(f"{undated:,} delivered rows have no readable date; see rejected_bars.")
@@ -301,14 +301,9 @@ class Pipeline:
         for _, run in groupby(pairs, key=lambda pair: pair[1]):
             yield [session for session, _ in run]
 
-    def _refuse_to_mix(self, provider: Provider) -> None:
+    def _refuse_to_mix(self, connection: Connection, provider: Provider) -> None:
         """The demo market's symbols are made up; a database holds them or real ones, never both."""
-        if not self.store.exists:
-            return
-        with self.store.read() as connection:
-            held = {
-                name for (name,) in connection.execute("select distinct provider from ingested_sessions").fetchall()
-            }
+        held = {name for (name,) in connection.execute("select distinct provider from ingested_sessions").fetchall()}
         if held and ("demo" in held) != (provider.name == "demo"):
             raise IngestError(
                 f"The database {self.store.path} holds bars of provider '{', '.join(sorted(held))}', and these are of "

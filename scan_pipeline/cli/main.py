@@ -15,7 +15,8 @@ from scan_pipeline.errors import ScanPipelineError, SessionError
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.settings import Settings, load_settings
 
-OUT = Console(soft_wrap=False)
+#: Where the output is no terminal it has no width of its own; tables get room.
+OUT = Console(width=None if sys.stdout.isatty() else 140)
 #: Progress and remarks: they must not mix with results that are piped on.
 REMARKS = Console(stderr=True)
 

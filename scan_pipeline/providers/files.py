@@ -96,7 +96,9 @@ class FilesProvider:
         paths = [path for path in found if path.suffix.lower() in (".parquet", ".csv")]
         if not paths:
             raise ProviderError(f"SCAN_FILES_PATH={self.path} holds no file that ends in .parquet or .csv.")
-        inspected = sorted((_inspect(path) for path in paths), key=lambda group: (group.kind, group.header))
+        with duckdb.connect() as connection:
+            inspected = [_inspect(path, connection) for path in paths]
+        inspected.sort(key=lambda group: (group.kind, group.header, group.delimiter))
         return [
             FileGroup(
                 first.kind, first.columns, first.header, first.delimiter, tuple(g.paths[0] for g in (first, *rest))
@@ -139,13 +141,12 @@ from reject_errors errors join reject_scans scans using (scan_id, file_id)
 """
 
 
-def _inspect(path: Path) -> FileGroup:
+def _inspect(path: Path, connection: duckdb.DuckDBPyConnection) -> FileGroup:
     kind = path.suffix.lower().removeprefix(".")
     delimiter = ""
     try:
         if kind == "parquet":
-            with duckdb.connect() as connection:
-                header = tuple(connection.sql(f"from read_parquet({_quote(path)})").columns)
+            header = tuple(connection.sql(f"from read_parquet({_quote(path)})").columns)
         else:
             header, delimiter = _csv_header(path)
     except (duckdb.Error, OSError, UnicodeDecodeError) as error:
@@ -195,11 +196,7 @@ def _select(group: FileGroup) -> str:
     if group.kind == "parquet":
         source = f"read_parquet({paths}, union_by_name = true, filename = '_source')"
     else:
-        types = "{" + ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in group.header) + "}"
-        source = (
-            f"read_csv({paths}, columns = {types}, delim = {_literal(group.delimiter)}, header = true, "
-            "auto_detect = false, quote = '\"', strict_mode = true, store_rejects = true, filename = '_source')"
-        )
+        source = _csv(paths, group.header, group.delimiter, "store_rejects = true, filename = '_source'")
 
     def theirs(name: str, otherwise: str = "null") -> str:
         return _identifier(columns[name]) if name in columns else otherwise
@@ -211,6 +208,15 @@ def _select(group: FileGroup) -> str:
     return (
         f"select _source as source, {theirs('reported_on')} as reported_on, {symbol} as symbol, "
         f"{_day(theirs('session'))} as session_day, {numbers}, {{{raw}}} as raw from {source}"
+    )
+
+
+def _csv(paths: str, header: Sequence[str], delimiter: str, options: str = "strict_mode = true") -> str:
+    """A table function that reads CSV files as text: nothing about them is guessed."""
+    types = "{" + ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in header) + "}"
+    return (
+        f"read_csv({paths}, columns = {types}, delim = {_literal(delimiter)}, header = true, auto_detect = false, "
+        f"quote = '\"', {options})"
     )
 
 
@@ -243,7 +249,7 @@ def read_table(
     try:
         header, delimiter = _csv_header(path)
         columns = _recognise(path, header, aliases, required)
-        text = connection.read_csv(str(path), all_varchar=True, header=True, sep=delimiter)
+        text = connection.sql(f"from {_csv(_quote(path), header, delimiter)}")
         text = text.project(", ".join(f"{_identifier(theirs)} as {ours}" for ours, theirs in columns.items()))
         text = text.project("row_number() over () + 1 as line, *")
         faults = " or ".join(
