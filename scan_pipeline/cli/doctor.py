@@ -148,7 +148,8 @@ def _dagster() -> str:
     with open_instance(settings) as instance:
         if not instance.run_monitoring_enabled:
             raise ScanPipelineError(
-                f"Run monitoring is off in {settings.dagster_home / 'dagster.yaml'}: nothing ends a run that hangs. Turn it on."
+                f"Run monitoring is off in {settings.dagster_home / 'dagster.yaml'}: "
+                "nothing ends a run that hangs. Turn it on."
             )
     return f"loads, with the jobs {', '.join(jobs)}; run monitoring is on"
 

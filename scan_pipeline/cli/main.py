@@ -70,6 +70,7 @@ def run(session_session: str | None) -> None:
     settings = load_settings()
     pipeline = Pipeline(settings)
     session = pipeline.calendar.parse(session_session) if session_session else _last_session(pipeline)
+    pipeline.calendar.require_closed([session])
     _run_night(settings, pipeline, session)
 
 
@@ -235,7 +236,7 @@ def demo() -> None:
         f"\nDone in {time.perf_counter() - started:.1f} s. Next:\n"
         "  source .venv/bin/activate\n"
         "  scan-pipeline results --scanner gap_and_go     all hits of a scanner\n"
-        "  scan-pipeline why SPY                          what is known of a symbol, and why it was or was not scanned\n"
+        "  scan-pipeline why SPY                          what is known of a symbol, and why it is scanned or not\n"
         "  scan-pipeline backfill --from 2025-12-01       a month of nights in one pass\n"
         "  make ui                                        the same in the Dagster UI, on http://localhost:3000\n"
         "Your own bars and scanners: see README.md."
@@ -253,8 +254,9 @@ def _ingest(settings: Settings, sessions: Sequence[date]) -> None:
         return int(sum(finished.number("price_bars", session, name) for session in sessions))
 
     OUT.print(
-        f"Ingested {len(sessions):,} sessions, {sessions[0]} to {sessions[-1]}, in {time.perf_counter() - started:.1f} s: "
-        f"{total('delivered'):,} rows = {total('bars'):,} bars + {total('superseded'):,} earlier prints "
+        f"Ingested {len(sessions):,} sessions, {sessions[0]} to {sessions[-1]}, "
+        f"in {time.perf_counter() - started:.1f} s: {total('delivered'):,} rows = "
+        f"{total('bars'):,} bars + {total('superseded'):,} earlier prints "
         f"+ {total('rejected'):,} rejected ({total('lost_bars'):,} bars lost; see the table rejected_bars)."
     )
     _print_failed_checks(finished)
@@ -286,8 +288,9 @@ def _run_night(settings: Settings, pipeline: Pipeline, session: date, most: int 
     if history < wanted:
         first = pipeline.calendar.before(session, int(wanted) - 1)
         OUT.print(
-            f"[yellow]{history:,.0f} of the {wanted:,.0f} sessions before it are held[/]: features that need more are unknown, "
-            f"not guessed. `scan-pipeline ingest --from {first} --to {session}` takes the rest in, where the provider has it."
+            f"[yellow]{history:,.0f} of the {wanted:,.0f} sessions before it are held[/]: features that need more are "
+            f"unknown, not guessed. `scan-pipeline ingest --from {first} --to {session}` takes the rest in, "
+            "where the provider has it."
         )
     _print_failed_checks(finished)
 

@@ -139,7 +139,7 @@ def _finished(result: "dg.ExecuteInProcessResult", dg: Any) -> FinishedRun:
         if event.is_step_materialization:
             one = event.step_materialization_data.materialization
             values = {name: value.value for name, value in one.metadata.items()}
-            metadata.setdefault(one.asset_key.to_user_string(), {}).setdefault(one.partition, {}).update(values)
+            metadata.setdefault(one.asset_key.to_user_string(), {}).setdefault(one.partition or "", {}).update(values)
         if event.event_type_value == "ASSET_CHECK_EVALUATION":
             check = event.asset_check_evaluation_data
             if not check.passed:

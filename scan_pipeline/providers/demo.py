@@ -139,7 +139,7 @@ class _Block:
         )
         volume = np.floor(average_volume[:, None] / factor * busy)
 
-        # Who trades when: listings, delistings, halts, and missing bars that are the more frequent the thinner a symbol.
+        # Who trades when: listings, delistings, halts, and missing bars, the more the thinner a symbol is traded.
         listed = np.where(random.random(count) < 0.06, random.integers(5, days - 5, count), 0)
         delisted = np.where(random.random(count) < 0.04, random.integers(30, days, count), days)
         listed, delisted = np.where(is_fund, 0, listed), np.where(is_fund, days, delisted)
@@ -152,19 +152,16 @@ class _Block:
 
         cap = np.round(close[np.arange(count), listed] * np.exp(random.normal(np.log(60e6), 1.2, count)))
         kinds_of_name = np.where(np.arange(count) % 3, " Holdings", " Corporation")
-        made_up = [name.title() + kind for name, kind in zip(names, kinds_of_name, strict=True)]
+        named = [(name, name.title() + kind) for name, kind in zip(names, kinds_of_name, strict=True)]
+        sectors = random.choice(SECTORS, count)
         exchanges = random.choice(["NASDAQ", "NYSE", "NYSE American"], count, p=[0.6, 0.35, 0.05])
         reference = {
             "row": np.arange(1, count + 1),
             "symbol": names,
-            "name": _texts(
-                [FUNDS[name][0] if name in FUNDS else other for name, other in zip(names, made_up, strict=True)]
-            ),
+            "name": _texts([FUNDS[name][0] if name in FUNDS else other for name, other in named]),
             "exchange": _texts(np.where(is_fund, "NYSE Arca", exchanges)),
             "type": _texts(np.where(is_fund, "ETF", "CS")),
-            "sector": _texts(
-                [None if fund else name for fund, name in zip(is_fund, random.choice(SECTORS, count), strict=True)]
-            ),
+            "sector": _texts([None if fund else sector for fund, sector in zip(is_fund, sectors, strict=True)]),
             "market_cap": np.where(is_fund | (random.random(count) < 0.05), np.nan, cap),
             "as_of": _days(sessions[listed]),
             "listed": _days(sessions[listed]),

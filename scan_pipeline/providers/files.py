@@ -230,7 +230,8 @@ def _day(column: str) -> str:
         f"when typeof({column}) = 'TIMESTAMP WITH TIME ZONE' "
         f"then timezone('America/New_York', try_cast({column} as TIMESTAMPTZ))::DATE "
         f"when regexp_full_match({text}, '[0-9]{{8}}') then try_strptime({text}, '%Y%m%d')::DATE "
-        f"when regexp_full_match({text}, '[0-9]{{9,14}}') then timezone('America/New_York', to_timestamp({seconds}))::DATE "
+        f"when regexp_full_match({text}, '[0-9]{{9,14}}') "
+        f"then timezone('America/New_York', to_timestamp({seconds}))::DATE "
         f"else try_cast({text} as DATE) end"
     )
 

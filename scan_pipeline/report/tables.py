@@ -104,10 +104,11 @@ def _print_decision(console: Console, rows: Sequence[Mapping[str, Any]]) -> None
         "ok_bars_held": "bars_held", "ok_price": "close", "ok_average_volume": "average_volume_20",
         "ok_market_cap": "market_cap", "ok_within_cap": "priority_rank", "ok_not_denied": "deny_reason",
     }  # fmt: skip
-    for rule, reason in REASONS.items():
+    for rule in REASONS:
         mark = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]unknown[/]"}[row[rule]]
         value = f" ({measured[rule]} {number(row[measured[rule]])})" if rule in measured else ""
-        console.print(f"  not: {reason}{value}: {mark}")
+        label = rule.removeprefix("ok_").replace("_", " ")
+        console.print(f"  {label}{value}: {mark}")
 
 
 def _section(console: Console, title: str, rows: Iterable[Mapping[str, Any]], otherwise: str | None) -> None:

@@ -49,7 +49,7 @@ class Bench:
         self._connection.close()
 
     def add(self, table: str, columns: Mapping[str, Any]) -> None:
-        """Append rows to a table: `symbol` text, day columns (`session`, …) as int32 days since 1970, floats (NaN: null)."""
+        """Append rows to a table: `symbol` as text, days (`session`, …) as int32 since 1970, floats (NaN: null)."""
         self._connection.register("given", dict(columns))
         select = ", ".join(
             f"(date '1970-01-01' + {name}) as {name}" if np.asarray(values).dtype == np.int32 else name

@@ -100,6 +100,10 @@ _PASSED_BEFORE_CAP = (
     "coalesce(ok_market_cap, $unknown_market_cap = 'pass')"
 )
 
+_FIRST_REASON = " ".join(
+    f"when not coalesce({rule}, $unknown_market_cap = 'pass') then '{reason}'" for rule, reason in REASONS.items()
+)
+
 _DECIDE = f"""
 insert into prefiltered_symbols
 with decided as (
@@ -114,7 +118,8 @@ with decided as (
         deny_reason
     from universe
         left join (
-            select symbol, date '1970-01-01' + day as session, measured.* from measured join measured_symbols using (code)
+            select symbol, date '1970-01-01' + day as session, measured.*
+            from measured join measured_symbols using (code)
         ) measured on measured.session = universe.session and measured.symbol = universe.symbol
         left join denied on denied.symbol = universe.symbol
     where universe.session in (from screened)
@@ -129,7 +134,7 @@ ranked as (
 judged as (select *, coalesce(priority_rank <= $max_symbols, true) as ok_within_cap from ranked)
 select session, symbol, passed_before_cap and ok_within_cap as passed,
     case
-        {" ".join(f"when not coalesce({rule}, {'$unknown_market_cap = ' + repr('pass') if rule == 'ok_market_cap' else 'true'}) then '{reason}'" for rule, reason in REASONS.items())}
+        {_FIRST_REASON}
     end as reason,
     close, average_volume_20, dollar_volume_20, market_cap, bars_held, priority_rank,
     ok_traded, ok_not_denied, ok_bars_held, ok_price, ok_average_volume, ok_market_cap, ok_within_cap, deny_reason

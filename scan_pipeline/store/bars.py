@@ -143,14 +143,13 @@ def _account(connection: Connection) -> list[IngestedSession]:
         """
         with by_bar as (
             select session, symbol, day, count(*) as rows, count(*) filter (rule is null and place = 1) as bars,
-                count(*) filter (rule is null and place > 1) as superseded, bool_and(coalesce(rule, '') not in ('', $duplicate)) as lost
+                count(*) filter (rule is null and place > 1) as superseded, bool_and(rule is not null) as lost
             from prints where session is not null group by all
         )
         select session, coalesce(sum(rows), 0), coalesce(sum(bars), 0), coalesce(sum(superseded), 0),
             count(*) filter (lost)
         from taken left join by_bar using (session) group by session order by session
-        """,
-        {"duplicate": DUPLICATE.name},
+        """
     ).fetchall()
     rejected: dict[date, dict[str, int]] = {}
     for session, rule, count in connection.execute(

@@ -61,7 +61,8 @@ def build_universe(
     else:
         connection.execute(_NO_REFERENCE)
     connection.execute(
-        "create or replace temp table first_bars as select symbol, min(session) as first_bar from price_bars group by symbol"
+        "create or replace temp table first_bars as "
+        "select symbol, min(session) as first_bar from price_bars group by symbol"
     )
     outcomes = []
     for session in sessions:

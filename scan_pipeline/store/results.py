@@ -56,8 +56,9 @@ def replace_hits(
     }
     connection.register("given_outcomes", columns)
     connection.execute(
-        "insert into scanner_outcomes select date '1970-01-01' + day, scanner, ok, case when ok then hits end, message, "
-        "code_version, data_version, ?, ? from given_outcomes",
+        "insert into scanner_outcomes "
+        "select date '1970-01-01' + day, scanner, ok, case when ok then hits end, message, code_version, data_version, ?, ? "
+        "from given_outcomes",
         [now, run_id],
     )
     connection.unregister("given_outcomes")
@@ -66,8 +67,8 @@ def replace_hits(
 def keep_features(connection: Connection, columns: Mapping[str, Any], keep_sessions: int) -> None:
     """Replace these sessions in the table `features`, and keep only the newest `keep_sessions` sessions in it.
 
-    `columns`: `session` as int32 days since 1970, `symbol`, and the features. The table follows the catalogue: where its
-    columns are others, it is made anew. Must run in a write transaction.
+    `columns`: `session` as int32 days since 1970, `symbol`, and the features. The table follows the catalogue: where
+    its columns are others, it is made anew. Must run in a write transaction.
     """
     connection.register("given_features", dict(columns))
     select = "select date '1970-01-01' + session as session, * exclude (session) from given_features"
