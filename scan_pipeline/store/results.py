@@ -57,8 +57,8 @@ def replace_hits(
     connection.register("given_outcomes", columns)
     connection.execute(
         "insert into scanner_outcomes "
-        "select date '1970-01-01' + day, scanner, ok, case when ok then hits end, message, code_version, data_version, ?, ? "
-        "from given_outcomes",
+        "select date '1970-01-01' + day, scanner, ok, case when ok then hits end, message, code_version, data_version, "
+        "?, ? from given_outcomes",
         [now, run_id],
     )
     connection.unregister("given_outcomes")
