@@ -203,7 +203,18 @@ def ui(port: int) -> None:
 
     home = prepare_dagster_home(load_settings())
     OUT.print(f"Dagster on http://localhost:{port} (DAGSTER_HOME={home}). Ctrl-C ends it.")
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_DIR / "workspace.yaml"), "-p", str(port)]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "dagster",
+        "dev",
+        "-w",
+        str(PROJECT_DIR / "workspace.yaml"),
+        "-p",
+        str(port),
+    ]
     os.execv(sys.executable, command)
 
 

@@ -33,6 +33,7 @@ def build_assets(
         "partitions_def": partitions,
         "backfill_policy": dg.BackfillPolicy.single_run(),
         "pool": STORE_POOL,
+        "group_name": "market",
     }
 
     def history(asset: str, sessions: int) -> dg.AssetDep:
@@ -40,7 +41,7 @@ def build_assets(
         mapping = dg.TimeWindowPartitionMapping(start_offset=-sessions, allow_nonexistent_upstream_partitions=True)
         return dg.AssetDep(asset, partition_mapping=mapping)
 
-    @dg.asset(**common, group_name="ingest", kinds={"duckdb"})
+    @dg.asset(**common, kinds={"duckdb"})
     def splits(context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]) -> None:
         """Split events, each with the day on which it was known."""
         with _step(context, pipelines) as step:
@@ -48,7 +49,7 @@ def build_assets(
             for session in step.sessions:
                 step.landed(session, {"splits_held": held})
 
-    @dg.asset(**common, group_name="ingest", kinds={"duckdb"}, check_specs=[checks.REJECTED_SHARE])
+    @dg.asset(**common, kinds={"duckdb"}, check_specs=[checks.REJECTED_SHARE])
     def price_bars(context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare class
         """The bar of every symbol, as traded. What is no bar is in `rejected_bars`, with the rule that says so."""
         ingested = []
@@ -60,7 +61,7 @@ def build_assets(
             check_results=[checks.rejected_share(ingested, pipelines.settings.max_rejected_share)]
         )
 
-    @dg.asset(**common, group_name="screen", kinds={"duckdb"}, deps=[history("price_bars", 20)])
+    @dg.asset(**common, kinds={"duckdb"}, deps=[history("price_bars", 20)])
     def universe(context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]) -> None:
         """The symbols that could trade on the session, from what was known on it."""
         with _step(context, pipelines) as step:
@@ -71,7 +72,6 @@ def build_assets(
 
     @dg.asset(
         **common,
-        group_name="screen",
         kinds={"duckdb", "numpy"},
         deps=["universe", "splits", history("price_bars", SCREEN_SESSIONS)],
     )
@@ -87,7 +87,6 @@ def build_assets(
 
     @dg.asset(
         **common,
-        group_name="scan",
         kinds={"duckdb", "numpy", "sql"},
         deps=["prefiltered_symbols", "splits", history("price_bars", HISTORY_SESSIONS)],
         check_specs=[checks.scanner_check(scanner) for scanner in scanners],

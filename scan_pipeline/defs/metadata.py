@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from scan_pipeline.pipeline import ScannedSession
-from scan_pipeline.screening.screen import Funnel
+from scan_pipeline.screening.screen import REASONS, Funnel
 from scan_pipeline.store.bars import IngestedSession
 from scan_pipeline.store.reference import UniverseSession
 
@@ -46,8 +46,8 @@ def funnel(one: Funnel) -> dict[str, Any]:
         "universe": one.universe,
         "passed": one.passed,
         "unknown_market_cap": one.unknown_market_cap,
-        **{f"left_after_{reason}": left for reason, left in one.remaining.items()},
-        "funnel": _table(("", "symbols left"), [("universe", one.universe), *_labelled(one)]),
+        "funnel": _table(("left out", "symbols", "symbols left"), _funnel_rows(one)),
+        **{f"left_after_{rule}": left for rule, left in one.remaining.items()},
     }
 
 
@@ -72,8 +72,12 @@ def scanned(one: ScannedSession, results_dir: Path) -> dict[str, Any]:
     }
 
 
-def _labelled(one: Funnel) -> list[tuple[str, int]]:
-    return [(f"without: {reason}", left) for reason, left in one.remaining.items()]
+def _funnel_rows(one: Funnel) -> list[tuple[Any, ...]]:
+    before = [one.universe, *one.remaining.values()]
+    stopped = [
+        (REASONS[rule], last - left, left) for (rule, left), last in zip(one.remaining.items(), before, strict=False)
+    ]
+    return [("universe", "", one.universe), *stopped]
 
 
 def _some(symbols: list[str]) -> str:

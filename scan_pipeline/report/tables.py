@@ -54,8 +54,8 @@ def print_funnel(console: Console, universe: int, remaining: Mapping[str, int], 
     table.add_column("symbols left", justify="right")
     table.add_row("universe", "", f"{universe:,}")
     before = universe
-    for reason, left in remaining.items():
-        table.add_row(reason, f"{before - left:,}", f"{left:,}")
+    for rule, left in remaining.items():
+        table.add_row(REASONS[rule], f"{before - left:,}", f"{left:,}")
         before = left
     console.print(table)
     if unknown_market_cap:

@@ -33,7 +33,10 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Funnel:
-    """How many symbols are left after each rule of a session, in order; `unknown_market_cap` among those scanned."""
+    """How many symbols are left after each rule of a session, by the rule's column and in order.
+
+    `unknown_market_cap` of those that passed have no known market cap.
+    """
 
     session: date
     universe: int
@@ -152,7 +155,7 @@ from prefiltered_symbols where session in (from screened) group by session order
 def _funnel(row: Sequence[Any]) -> Funnel:
     session, universe, passed, unknown, *stopped = row
     remaining, left = {}, universe
-    for reason, count in zip(REASONS.values(), stopped, strict=True):
+    for rule, count in zip(REASONS, stopped, strict=True):
         left -= count
-        remaining[reason] = left
+        remaining[rule] = left
     return Funnel(session, universe, remaining, passed, unknown)
