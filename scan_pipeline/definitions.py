@@ -27,7 +27,7 @@ def build_definitions(settings: Settings, display: Display | None = None) -> dg.
         assets = build_assets(partitions, settings.screen, find_scanners(settings.scanners_dir))
     return dg.Definitions(
         assets=assets,
-        jobs=build_jobs(partitions),
+        jobs=build_jobs(),
         schedules=[build_schedule(calendar)],
         resources={"pipelines": Pipelines(settings, display)},
         executor=dg.in_process_executor,

@@ -140,5 +140,5 @@ def _ask_exchange_calendars(last: date) -> tuple[npt.NDArray[np.int64], npt.NDAr
 
     calendar = exchange_calendars.get_calendar("XNYS", start=FIRST_SESSION.isoformat(), end=last.isoformat())
     days = calendar.closes.index.to_numpy().astype("datetime64[D]").astype(np.int64)
-    closes = calendar.closes.dt.tz_convert(UTC).to_numpy(dtype="datetime64[s]").astype(np.int64)
+    closes = calendar.closes.dt.tz_convert(None).to_numpy(dtype="datetime64[s]").astype(np.int64)
     return days, closes

@@ -42,7 +42,7 @@ class RunFailed(ScanPipelineError):
 
 
 def run_job(settings: Settings, job_name: str, sessions: Sequence[date], display: Display | None) -> FinishedRun:
-    """Run a job for one session or a range, in this process. Raises RunFailed."""
+    """Run a job for one session or a range, in this process. Raises RunFailed, KeyboardInterrupt on Ctrl-C."""
     import dagster as dg
 
     from scan_pipeline.definitions import build_definitions
@@ -66,6 +66,8 @@ def run_job(settings: Settings, job_name: str, sessions: Sequence[date], display
             raise_on_error=False,
         )
         if not result.success:
+            if _interrupted(result):
+                raise KeyboardInterrupt
             raise _failure(result)
         return _finished(result, dg)
 
@@ -109,6 +111,12 @@ def _end_dead_runs(instance: "dg.DagsterInstance") -> None:
         ):
             instance.report_run_failed(run, f"Process {pid} was killed. What had landed is kept.")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _interrupted(result: "dg.ExecuteInProcessResult") -> bool:
+    """Whether Ctrl-C ended the run: Dagster catches the signal and fails the step that it met."""
+    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return any(error and error.cls_name == "DagsterExecutionInterruptedError" for error in errors)
 
 
 def _failure(result: "dg.ExecuteInProcessResult") -> RunFailed:

@@ -54,7 +54,7 @@ def build_assets(
         """The bar of every symbol, as traded. What is no bar is in `rejected_bars`, with the rule that says so."""
         ingested = []
         with _step(context, pipelines) as step:
-            for one in step.pipeline.ingest(step.sessions, context.run_id):
+            for one in step.pipeline.ingest(step.sessions, context.run.run_id):
                 ingested.append(one)
                 step.landed(one.session, metadata.ingested(one), now=True)
         return dg.MaterializeResult(
@@ -95,7 +95,7 @@ def build_assets(
         """The ranked hits of every scanner. Also published as Parquet, one file a session."""
         outcomes = []
         with _step(context, pipelines) as step:
-            for one in step.pipeline.scan(step.sessions, context.run_id):
+            for one in step.pipeline.scan(step.sessions, context.run.run_id):
                 outcomes += one.outcomes
                 step.landed(one.session, metadata.scanned(one, pipelines.settings.results_dir), now=True)
         return dg.MaterializeResult(check_results=checks.scanner_results(scanners, outcomes))

@@ -20,14 +20,13 @@ NIGHTLY_CRON = "0 18 * * 1-5"
 NIGHTLY_SCAN, BACKFILL, INGEST = "nightly_scan", "backfill", "ingest"
 
 
-def build_jobs(partitions: dg.PartitionsDefinition[str]) -> "list[AssetJob]":
+def build_jobs() -> "list[AssetJob]":
     """The jobs. `dagster/max_runtime` is what run monitoring ends them after, in seconds."""
 
     def job(name: str, selection: dg.AssetSelection, hours: float, description: str) -> "AssetJob":
         return dg.define_asset_job(
             name,
             selection,
-            partitions_def=partitions,
             executor_def=dg.in_process_executor,
             tags={"dagster/max_runtime": str(int(hours * 3600))},
             description=description,
