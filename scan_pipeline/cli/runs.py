@@ -1,5 +1,6 @@
 """Dagster runs that the command line starts: in this process, recorded like any other, and seen in the UI."""
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,16 +56,21 @@ def run_job(settings: Settings, job_name: str, sessions: Sequence[date], display
         # One planned event for the range, not one a session and asset.
         os.environ.setdefault("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", "1")
     job = build_definitions(settings, display).resolve_job_def(job_name)
+    # Ctrl-C may meet Dagster while it writes its SQLite; the connection that it then drops is no news.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     with open_instance(settings) as instance:
         _end_dead_runs(instance)
-        result = job.execute_in_process(
-            instance=instance,
-            partition_key=first if single else None,
-            tags=tags,
-            # Progress and errors reach the terminal our way; the whole log is in the UI.
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=False,
-        )
+        try:
+            result = job.execute_in_process(
+                instance=instance,
+                partition_key=first if single else None,
+                tags=tags,
+                # Progress and errors reach the terminal our way; the whole log is in the UI.
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=False,
+            )
+        except dg.DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None
         if not result.success:
             if _interrupted(result):
                 raise KeyboardInterrupt

@@ -1,0 +1,59 @@
+"""The pages in `docs/` that are generated from the code: tables and settings. A test keeps them current.
+
+`python -m scan_pipeline.report.reference` writes them.
+"""
+
+from pathlib import Path
+
+from scan_pipeline.features.catalogue import FEATURES
+from scan_pipeline.schema import TABLES
+from scan_pipeline.screening.limits import ScreenLimits
+from scan_pipeline.settings import PROJECT_DIR, Settings
+
+
+def tables_page() -> str:
+    """Every table with its columns, types, units and key; and the features."""
+    parts = ["# Tables", "Generated from `scan_pipeline/schema.py` and `features/catalogue.py`."]
+    for table in TABLES:
+        parts += [f"## {table.name}", f"{table.description} One row for each {', '.join(table.key)}."]
+        rows = [(column.name, column.type, column.unit, column.description) for column in table.columns]
+        parts.append(_markdown(("column", "type", "unit", "what"), rows))
+    parts += [
+        "## features",
+        "The last few sessions (SCAN_KEEP_FEATURES_SESSIONS) of the symbols that passed the screen.",
+    ]
+    features = [(one.name, one.unit, str(one.lookback), one.formula, one.source) for one in FEATURES]
+    parts.append(_markdown(("feature", "unit", "lookback", "formula", "source"), features))
+    return "\n\n".join(parts) + "\n"
+
+
+def settings_page() -> str:
+    """Every setting with its default."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        if name == "screen":
+            rows += [
+                (f"SCAN_SCREEN__{limit.upper()}", str(one.default), one.description or "")
+                for limit, one in ScreenLimits.model_fields.items()
+            ]
+        else:
+            default = "" if field.default is None else str(field.default)
+            rows.append((f"SCAN_{name.upper()}", default, field.description or ""))
+    rows.append(("DAGSTER_HOME", "dagster_home in the data folder", "Where Dagster keeps runs and events."))
+    intro = "Environment variables, or lines in a file `.env` in the folder that you work in. A wrong value is named."
+    return "\n\n".join(("# Settings", intro, _markdown(("variable", "default", "what"), rows))) + "\n"
+
+
+def _markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def write(folder: Path) -> None:
+    """Write the pages."""
+    (folder / "tables.md").write_text(tables_page(), encoding="utf-8")
+    (folder / "settings.md").write_text(settings_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(PROJECT_DIR / "docs")
