@@ -58,8 +58,8 @@ class Figure:
 
     def as_json(self) -> dict[str, Any]:
         """As the result file has it."""
-        rounded = {"median": self.median, "min": min(self.values), "max": max(self.values)}
-        return {name: round(value, 4) for name, value in rounded.items()} | {"unit": self.unit}
+        values = {"median": self.median, "min": min(self.values), "max": max(self.values)}
+        return {name: round(value, 4) for name, value in values.items()} | {"unit": self.unit}
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Report:
     """What a benchmark found. `parts` says where the time of a workload goes: medians in seconds, by part."""
 
     machine: dict[str, Any]
-    input: str
+    input: str = ""
     figures: dict[str, Figure] = field(default_factory=dict)
     ratios: dict[str, float] = field(default_factory=dict)
     goals: dict[str, str] = field(default_factory=dict)

@@ -13,12 +13,12 @@ must equal ours; if they differ, the benchmark says where and ends with an error
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from _harness import PROJECT_DIR, BenchmarkError, Report, Run, machine, peaks, run, seconds
 
@@ -77,9 +77,8 @@ class Bench:
         return [one() for _ in range(count)]
 
 
-def measure(plan: Plan, folder: Path) -> Report:
-    """Everything, one thing after the other."""
-    report = Report(machine(), "")
+def measure(plan: Plan, folder: Path, report: Report) -> None:
+    """Everything, one thing after the other, into `report`."""
     bench = Bench(plan, folder, REAL_FEED)
     cache = folder / "calendar" / "cache"  # the exchange calendar is made once, like in any installation
     if not (plan.use_real_feed and REAL_FEED.is_dir()):
@@ -107,7 +106,6 @@ def measure(plan: Plan, folder: Path) -> Report:
     measure_nightly(bench, report, filled, last)
     say(f"a range of {RANGE_SESSIONS} sessions")
     measure_range(bench, report, filled, first, last)
-    return report
 
 
 def measure_ingest(bench: Bench, report: Report, sessions: list[str], cache: Path, filled: Path) -> Run:
@@ -218,15 +216,16 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a small demo market and few runs, under a minute")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there instead of printing it")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the temporary folder goes, the process in it too
+    report = Report(machine())
     try:
         with tempfile.TemporaryDirectory(prefix="scan_pipeline_benchmark_") as folder:
-            report = measure(QUICK if arguments.quick else FULL, Path(folder).resolve())
+            measure(QUICK if arguments.quick else FULL, Path(folder).resolve(), report)
     except BenchmarkError as error:
-        print(error, file=sys.stderr)
+        print(f"{report.as_text()}\n\nNot complete: {error}", file=sys.stderr)
         return 1
     if arguments.json:
-        result: dict[str, Any] = report.as_json()
-        arguments.json.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        arguments.json.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
     else:
         print(report.as_text())
     return 0

@@ -105,9 +105,9 @@ LIBERAL = ScreenLimits(min_average_volume=50_000, min_price=0.1, max_price=10_00
 
 #: Where histories change their first session within the range, and splits of the demo market are known late and early.
 PLACES = {
-    "a split known late, and others on time": (date(2025, 9, 22), date(2025, 10, 3)),
+    "a split known late, and others on time": (date(2025, 9, 24), date(2025, 10, 1)),
     "a split known early": (date(2025, 5, 14), date(2025, 5, 21)),
-    "two groups of history": (date(2025, 10, 27), date(2025, 11, 3)),
+    "two groups of history": (date(2025, 10, 28), date(2025, 10, 31)),
 }
 
 
@@ -194,9 +194,9 @@ def test_any_range_with_any_splits_equals_its_nights_in_any_order(
 def test_a_range_equals_its_nights_when_later_bars_did_not_exist_yet(
     demo_market: Path, settings_at: SettingsFactory, tmp_path: Path, calendar: Calendar
 ) -> None:
-    """One store lives through its nights: each session arrives, is screened and scanned before the next one is known."""
-    history = calendar.between(date(2025, 6, 2), date(2025, 9, 25))
-    sessions = calendar.between(date(2025, 9, 26), date(2025, 10, 3))  # a split is ex on 09-30 and known on 10-01
+    """One store lives through its nights: each session arrives, and is scanned, before the next one is known."""
+    history = calendar.between(date(2025, 6, 2), date(2025, 9, 26))
+    sessions = calendar.between(date(2025, 9, 29), date(2025, 10, 1))  # a split is ex on 09-30 and known on 10-01
     source = {"provider": "files", "files_path": demo_market / "feed", "screen": LIBERAL}
     pipelines = [Pipeline(settings_at(tmp_path / name, **source)) for name in ("range", "nights")]
     for pipeline in pipelines:
@@ -224,11 +224,12 @@ ODD_SCANNERS = {
     "as_of": "select session, symbol, getvariable('as_of') as as_of from features where symbol = 'SPY'",
     "a constant session": "select date '{day}' as session, 'SPY' as symbol",
     "the day before": "select session - 1 as session, symbol from features where symbol = 'SPY' and session > '{day}'",
-    "internal tables": "select session, symbol from all_features where session = (select min(session) from all_features)",
+    "internal tables": "with first as (select min(session) as session from all_features) "
+    "select session, symbol from all_features join first using (session)",
     "last bars": "select symbol, max(session) as session from bars group by symbol",
     "first rows": "select session, symbol from features limit 5",
     "row numbers": "select session, symbol, row_number() over () as n from features",
-    "sums": "select session, symbol, (select sum(change_pct) from features) as total from features where symbol = 'SPY'",
+    "sums": "select session, symbol, (select sum(gap_pct) from features) as total from features where symbol = 'SPY'",
 }
 BROKEN = {
     "universe": "in a range, `universe` holds the symbols that passed on any session of the pass",
@@ -270,9 +271,9 @@ def test_sums_over_a_session_are_the_same_to_the_last_bit_in_a_pass_of_any_size(
     """A pass over a quarter of the whole market holds hundreds of thousands of rows, a night six thousand."""
     sessions, symbols = 60, 6_000
     random = np.random.default_rng(0)
-    change = random.normal(0, 3, (symbols, sessions))
+    x = random.normal(0, 3, (symbols, sessions))
     names = np.array([f"S{number:04}" for number in range(symbols)], dtype=object)
-    text = "select session, symbol, (select avg(change_pct) from features) as mean from features where symbol = 'S0000'"
+    text = "select session, symbol, (select avg(x) from features) as mean from features where symbol = 'S0000'"
     (tmp_path / "mean.sql").write_text(text)
     scanner = read_scanner(tmp_path / "mean.sql")
     days = np.arange(20_000, 20_000 + sessions, dtype=np.int32)
@@ -281,7 +282,7 @@ def test_sums_over_a_session_are_the_same_to_the_last_bit_in_a_pass_of_any_size(
         with Bench(timeout_seconds=60, max_hits=10) as bench:
             held = len(days[columns])
             rows = {"session": np.tile(days[columns], symbols), "symbol": np.repeat(names, held)}
-            bench.add("features", rows | {"change_pct": change[:, columns].ravel()})
+            bench.add("features", rows | {"x": x[:, columns].ravel()})
             bench.close_fence()
             return bench.run(scanner, list(days[columns].astype("datetime64[D]").astype(object)))[0]
 

@@ -241,7 +241,7 @@ def demo() -> None:
     if len(held) and not missing:
         OUT.print(f"Reused {len(sessions):,} sessions of bars that are held in {settings.database_path}")
     if missing:
-        _ingest(settings, pipeline.calendar.between(missing[0], missing[-1]))
+        _ingest(settings, pipeline.calendar.between(missing[0], missing[-1]), assets=["price_bars"])
     _run_night(settings, pipeline, LAST, most=5)
     OUT.print(
         f"\nDone in {time.perf_counter() - started:.1f} s. Next:\n"
@@ -254,12 +254,12 @@ def demo() -> None:
     )
 
 
-def _ingest(settings: Settings, sessions: Sequence[date]) -> None:
+def _ingest(settings: Settings, sessions: Sequence[date], assets: Sequence[str] | None = None) -> None:
     from scan_pipeline.cli.runs import run_job
 
     started = time.perf_counter()
     with progress_bars(REMARKS) as display:
-        finished = run_job(settings, "ingest", sessions, display)
+        finished = run_job(settings, "ingest", sessions, display, assets)
 
     def total(name: str) -> int:
         return int(sum(finished.number("price_bars", session, name) for session in sessions))

@@ -42,8 +42,17 @@ class RunFailed(ScanPipelineError):
         self.traceback = traceback
 
 
-def run_job(settings: Settings, job_name: str, sessions: Sequence[date], display: Display | None) -> FinishedRun:
-    """Run a job for one session or a range, in this process. Raises RunFailed, KeyboardInterrupt on Ctrl-C."""
+def run_job(
+    settings: Settings,
+    job_name: str,
+    sessions: Sequence[date],
+    display: Display | None,
+    assets: Sequence[str] | None = None,
+) -> FinishedRun:
+    """Run a job (or only some of its `assets`) for one session or a range, in this process.
+
+    Raises RunFailed, and KeyboardInterrupt on Ctrl-C.
+    """
     import dagster as dg
 
     from scan_pipeline.definitions import build_definitions
@@ -65,6 +74,7 @@ def run_job(settings: Settings, job_name: str, sessions: Sequence[date], display
                 instance=instance,
                 partition_key=first if single else None,
                 tags=tags,
+                asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
                 # Progress and errors reach the terminal our way; the whole log is in the UI.
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 raise_on_error=False,

@@ -62,7 +62,8 @@ def make_market(folder: Path, symbols: int, calendar: Calendar) -> None:
     aside = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     (aside / "feed").mkdir(parents=True)
     try:
-        with duckdb.connect() as connection:
+        # On disk, so that making the market takes no more memory than scanning it.
+        with duckdb.connect(str(aside / "work.duckdb"), config={"memory_limit": "256MB"}) as connection:
             for number, start in enumerate(range(0, symbols, BLOCK)):
                 # The whole block is made, whatever part of it is wanted, so that a symbol is the same in any market.
                 block = _Block.make(np.random.default_rng([SEED, number]), start, sessions, holidays)
@@ -76,6 +77,7 @@ def make_market(folder: Path, symbols: int, calendar: Calendar) -> None:
             for (month,) in months:
                 chosen = f"select * exclude (line) from feed where strftime(reported_on, '%Y-%m') = '{month}'"
                 _write(connection, f"{chosen} order by reported_on, symbol, line", aside / "feed" / f"{month}.parquet")
+        (aside / "work.duckdb").unlink()
         aside.rename(folder)
     except OSError:
         if not folder.exists():  # another process was quicker otherwise: its market is the same

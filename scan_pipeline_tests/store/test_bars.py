@@ -296,7 +296,7 @@ def expected(rows: list[Row], taken: list[str]) -> tuple[dict[tuple[str, str], R
     return bars, rejected
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(rows=st.lists(ROWS, min_size=1, max_size=25), csv=st.booleans())
 def test_every_delivered_row_is_a_bar_superseded_or_rejected_by_its_rule(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Row], csv: bool
