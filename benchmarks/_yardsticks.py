@@ -46,8 +46,7 @@ def loop(folder: Path) -> list[list[str]]:
         frame = group.reset_index(drop=True)
         if symbol in splits_of:
             apply_splits(frame, splits_of[symbol])
-        add_features(frame)
-        rows.append(frame.iloc[-1])
+        rows.append({name: values.iloc[-1] for name, values in features_of(frame).items()})
     return run_scanners(screen(pd.DataFrame(rows), universe, limits))
 
 
@@ -59,8 +58,12 @@ def apply_splits(frame: pd.DataFrame, splits: pd.DataFrame) -> None:
         frame.loc[before, "volume"] *= split.split_to / split.split_from
 
 
-def add_features(df: pd.DataFrame) -> None:
-    """The catalogue's features for one symbol's bars."""
+def features_of(bars: pd.DataFrame) -> dict[str, pd.Series]:
+    """The columns of one symbol's bars, and the catalogue's features, by name.
+
+    A dictionary, since adding the columns to a frame one by one would double the time.
+    """
+    df = dict(bars.items())
     close, high, low, volume = df["close"], df["high"], df["low"], df["volume"]
     previous_close = close.shift(1)
     df["change_pct"] = (close / previous_close - 1) * 100
@@ -73,7 +76,7 @@ def add_features(df: pd.DataFrame) -> None:
     df["true_range"] = np.maximum(high, previous_close) - np.minimum(low, previous_close)
     df["atr_14"] = begun_with_mean(df["true_range"], 14, weight=1 / 14, first=1)
     df["atr_14_simple"] = df["true_range"].rolling(14).mean()
-    change = close.diff()
+    change = close - previous_close
     up = begun_with_mean(change.clip(lower=0), 14, weight=1 / 14, first=1)
     down = begun_with_mean(-change.clip(upper=0), 14, weight=1 / 14, first=1)
     df["rsi_14"] = 100 * up / (up + down)
@@ -85,7 +88,8 @@ def add_features(df: pd.DataFrame) -> None:
     df["low_52w"] = low.rolling(YEAR).min()
     df["distance_high_52w_pct"] = (close / df["high_52w"] - 1) * 100
     df["distance_low_52w_pct"] = (close / df["low_52w"] - 1) * 100
-    df["bars_held"] = np.minimum(np.arange(1, len(df) + 1), YEAR)
+    df["bars_held"] = pd.Series(np.arange(1, len(bars) + 1)).clip(upper=YEAR)
+    return df
 
 
 def begun_with_mean(values: pd.Series, n: int, weight: float, first: int = 0) -> pd.Series:

@@ -3,6 +3,7 @@
 `python -m scan_pipeline.report.reference` writes them.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from scan_pipeline.features.catalogue import FEATURES
@@ -44,7 +45,7 @@ def settings_page() -> str:
     return "\n\n".join(("# Settings", intro, _markdown(("variable", "default", "what"), rows))) + "\n"
 
 
-def _markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, ("---",) * len(header), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 

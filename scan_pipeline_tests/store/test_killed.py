@@ -1,29 +1,66 @@
 """A process killed at any moment leaves every session as it was before or as it was to be, never between."""
 
-import os
 import random
-import signal
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline_tests.conftest import SettingsFactory
-from scan_pipeline_tests.desk import WEEK, Desk, Row, bar, broken_accounts
+from scan_pipeline_tests.desk import WED, WEEK, Desk, Row, bar, broken_accounts, write_parquet
+
+pytestmark = pytest.mark.slow
+
+#: Ingests a session into one copy of the database after another, and is killed before the first line of `store/` that
+#: it comes to, before the second, and so on, until it gets to its end.
+KILLED_AT_EVERY_LINE = """
+import itertools, os, shutil, signal, sys
+from datetime import date
+from pathlib import Path
+from scan_pipeline.pipeline import Pipeline
+from scan_pipeline.settings import Settings
+
+folder, feed, session = Path(sys.argv[1]), Path(sys.argv[2]), date.fromisoformat(sys.argv[3])
+
+def kill_before_line(number):
+    seen = set()
+    def trace(frame, event, _):
+        if Path(frame.f_code.co_filename).parent.name != "store":
+            return None
+        if event == "line":
+            seen.add((frame.f_code.co_filename, frame.f_lineno))
+            if len(seen) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+    sys.settrace(trace)
+
+for number in itertools.count(1):
+    data_dir = folder / f"killed_{number}"
+    shutil.copytree(folder / "before", data_dir)
+    child = os.fork()
+    if child == 0:
+        pipeline = Pipeline(Settings(_env_file=None, data_dir=data_dir, provider="files", files_path=feed))
+        kill_before_line(number)
+        list(pipeline.ingest([session], "new"))
+        os._exit(0)
+    if os.waitpid(child, 0)[1] == 0:
+        break
+"""
 
 #: Ingests the week again and again, one session at a time, and says what landed.
-INGESTER = """
+NEVER_ENDS = """
 import sys
 from datetime import date
 from pathlib import Path
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.settings import Settings
-data, feed = map(Path, sys.argv[1:3])
-pipeline = Pipeline(Settings(_env_file=None, data_dir=data, provider="files", files_path=feed))
+
+data_dir, feed = map(Path, sys.argv[1:3])
+pipeline = Pipeline(Settings(_env_file=None, data_dir=data_dir, provider="files", files_path=feed))
 print("ready", flush=True)
 while True:
     for day in sys.argv[3:]:
@@ -31,56 +68,70 @@ while True:
             print(landed.session, feed.name, flush=True)
 """
 
-SYMBOLS = 400
-TIMES = 8
+SYMBOLS = 200
+CLOSES = {"old": 9.5, "new": 10.5}
 
 
-def rows(close: float, volume: float) -> Iterator[Row]:
-    """The week's bars, with a superseded print and a bad row each session."""
-    for day in WEEK:
-        for number in range(SYMBOLS):
-            yield bar(f"S{number:03}", day, close=close, volume=volume, reported_on=day)
-        yield bar("S000", day, close=close, volume=volume - 1, reported_on="2015-07-10")
-        yield bar("BAD", day, close=0.0, volume=volume, reported_on=day)
+@pytest.fixture
+def feeds(tmp_path: Path) -> list[Path]:
+    """Two feeds of the same bars with other prices, each with a superseded print and a bad row a session."""
+    for name, close in CLOSES.items():
+        rows: list[Row] = []
+        for day in WEEK:
+            rows += [bar(f"S{number:03}", day, close=close, reported_on=day) for number in range(SYMBOLS)]
+            rows += [bar("S000", day, close=9.9, reported_on="2015-07-10"), bar("BAD", day, close=0.0, reported_on=day)]
+        (tmp_path / name).mkdir()
+        write_parquet(tmp_path / name / "bars.parquet", rows)
+    return [tmp_path / name for name in CLOSES]
 
 
-@pytest.mark.slow
-def test_a_killed_ingest_leaves_every_session_old_or_new_and_its_accounts_right(
-    settings_at: SettingsFactory, tmp_path: Path
+def test_an_ingest_killed_at_any_line_of_the_store_leaves_the_old_session_or_the_new_one(
+    settings_at: SettingsFactory, feeds: list[Path], tmp_path: Path
 ) -> None:
-    closes = {"old": 9.5, "new": 10.5}
-    feeds = [tmp_path / name for name in closes]
-    settings = settings_at(tmp_path / "data", provider="files", files_path=feeds[0])
-    desk = Desk(Pipeline(settings), tmp_path, [])
-    for feed in feeds:
-        feed.mkdir()
-        desk.parquet(list(rows(closes[feed.name], closes[feed.name] * 1000)), f"{feed.name}/bars.parquet")
+    old, new = feeds
 
-    for number in range(TIMES):
+    def desk_at(folder: str, feed: Path) -> Desk:
+        return Desk(Pipeline(settings_at(tmp_path / folder, provider="files", files_path=feed)), feed, [])
+
+    before, after = desk_at("before", old), desk_at("after", new)
+    before.ingest(WED)
+    shutil.copytree(tmp_path / "before", tmp_path / "after", dirs_exist_ok=True)
+    after.ingest(WED)
+    subprocess.run([sys.executable, "-c", KILLED_AT_EVERY_LINE, str(tmp_path), str(new), WED], check=True)
+
+    contents = [desk_at(folder.name, new).content() for folder in tmp_path.glob("killed_*")]
+    found = [(before.content(), after.content()).index(content) for content in contents]
+    assert len(found) > 20
+    assert set(found) == {0, 1}
+
+
+def test_an_ingest_killed_at_any_moment_leaves_every_session_old_or_new_and_its_accounts_right(
+    settings_at: SettingsFactory, feeds: list[Path], tmp_path: Path
+) -> None:
+    settings = settings_at(tmp_path / "data", provider="files", files_path=feeds[0])
+    desk = Desk(Pipeline(settings), feeds[0], [])
+    for number in range(6):
         # One replaces what the other has ingested, and is killed at another place.
         feeds.reverse()
         last = ingest_and_kill(settings.data_dir, feeds[0], random.randint(number == 0, 3))
         assert broken_accounts(desk) == []
         held = desk.ask("select session, run_id, bars, rejected, superseded from ingested_sessions order by session")
-        for session, run, *counts in held:
-            assert counts == [SYMBOLS, 1, 1]
-            stored = desk.ask(
-                "select close, volume, count(distinct symbol) from price_bars where session = ? group by all", session
-            )
-            assert stored == [(closes[run], closes[run] * 1000, SYMBOLS)]
+        assert [counts for _, _, *counts in held] == [[SYMBOLS, 1, 1]] * len(held)
+        closes = desk.ask("select distinct session, close from price_bars order by session")
+        assert closes == [(session, CLOSES[run]) for session, run, *_ in held]
         # What was said to have landed has landed.
         assert last in [None, *((session, run) for session, run, *_ in held)]
 
 
 def ingest_and_kill(data_dir: Path, feed: Path, landed: int) -> tuple[str, str] | None:
     """Kill an ingest some moments after so many sessions have landed; the last of them, as the process said."""
-    command = [sys.executable, "-c", INGESTER, str(data_dir), str(feed), *WEEK]
+    command = [sys.executable, "-c", NEVER_ENDS, str(data_dir), str(feed), *WEEK]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
     lines = [process.stdout.readline() for _ in range(landed)]
     time.sleep(random.uniform(0, 0.1))
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     rest, _ = process.communicate()
     lines += [line for line in rest.splitlines(keepends=True) if line.endswith("\n")]
     if not lines:
