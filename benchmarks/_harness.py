@@ -102,7 +102,10 @@ class Report:
 
     def as_text(self) -> str:
         """The result for people: Markdown tables that line up."""
-        lines = [f"{name}: {value}" for name, value in self.machine.items()] + [f"input: {self.input}", ""]
+        lines = [f"{name.replace('_', ' ')}: {value}" for name, value in self.machine.items()] + [
+            f"input: {self.input}",
+            "",
+        ]
         rows = [
             (
                 name,
@@ -125,7 +128,7 @@ class Report:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on: processor, memory, versions, and whether the machine had anything else to do."""
+    """What the figures depend on: processor, memory, versions, and how busy the machine was before."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count() or 1,
@@ -134,8 +137,13 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         "date": time.strftime("%Y-%m-%d"),
-        "load_average_at_start": round(os.getloadavg()[0], 2),
+        "load_average_at_start": load_average(),
     }
+
+
+def load_average() -> float:
+    """Processes that wanted to run over the last minute; much above what is measured, others slowed it down."""
+    return round(os.getloadavg()[0], 2)
 
 
 def run(script: str, *arguments: object, folder: Path, settings: Mapping[str, object] | None = None) -> Run:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from _harness import PROJECT_DIR, BenchmarkError, Report, Run, machine, peaks, run, seconds
+from _harness import PROJECT_DIR, BenchmarkError, Report, Run, load_average, machine, peaks, run, seconds
 
 REAL_FEED = PROJECT_DIR.parent / "shared" / "market" / "feed"
 RANGE_SESSIONS = 250
@@ -106,6 +106,7 @@ def measure(plan: Plan, folder: Path, report: Report) -> None:
     measure_nightly(bench, report, filled, last)
     say(f"a range of {RANGE_SESSIONS} sessions")
     measure_range(bench, report, filled, first, last)
+    report.machine["load_average_at_end"] = load_average()
 
 
 def measure_ingest(bench: Bench, report: Report, sessions: list[str], cache: Path, filled: Path) -> Run:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from scan_pipeline.errors import IngestError
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.store.bars import IngestedSession
+from scan_pipeline.store.connection import Connection
 
 Row = dict[str, Any]
 
@@ -79,8 +80,7 @@ class Desk:
     def ask(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """The rows of a query; dates as text."""
         with self.pipeline.store.read() as connection:
-            rows = connection.execute(sql, list(parameters)).fetchall()
-        return [tuple(str(value) if isinstance(value, date) else value for value in row) for row in rows]
+            return _rows(connection, sql, parameters)
 
     def bars(self, columns: str = "session, symbol, close") -> list[tuple[Any, ...]]:
         """The bars held, in order of session and symbol."""
@@ -94,11 +94,18 @@ class Desk:
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
         """All that an ingest has stored, but for when and by whom."""
-        return {
-            "bars": self.bars("*"),
-            "rejected": self.rejected("*"),
-            "sessions": self.ask("select * exclude (ingested_at, run_id) from ingested_sessions order by session"),
+        queries = {
+            "bars": "from price_bars order by session, symbol",
+            "rejected": "from rejected_bars order by all",
+            "sessions": "select * exclude (ingested_at, run_id) from ingested_sessions order by session",
         }
+        with self.pipeline.store.read() as connection:
+            return {name: _rows(connection, sql) for name, sql in queries.items()}
+
+
+def _rows(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    rows = connection.execute(sql, list(parameters)).fetchall()
+    return [tuple(str(value) if isinstance(value, date) else value for value in row) for row in rows]
 
 
 def broken_accounts(desk: Desk) -> Sequence[tuple[Any, ...]]:

@@ -20,6 +20,7 @@ POWERS = {
 }  # fmt: skip
 
 Bars = Mapping[str, np.ndarray]
+BAR_COLUMNS = (*PRICE_COLUMNS, "volume")
 
 
 @st.composite
@@ -124,6 +125,21 @@ def test_a_feature_knows_nothing_of_later_bars(bars: Bars) -> None:
     for end in (1, 15, 21, 200, 253):
         until_then = features_of({name: values[:end] for name, values in bars.items()})
         pd.testing.assert_frame_equal(until_then, whole[:end], check_exact=True)
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 21, 120]), min_size=2, max_size=5), st.data())
+@hypothesis_settings(max_examples=30)
+def test_a_symbols_features_do_not_depend_on_its_neighbours(lengths: list[int], data: st.DataObject) -> None:
+    each = [data.draw(markets(length)) if length else dict.fromkeys(BAR_COLUMNS, np.empty(0)) for length in lengths]
+    sessions = np.arange(120)
+    cells = [symbol * len(sessions) + bar for symbol, length in enumerate(lengths) for bar in range(length)]
+    together = {name: np.concatenate([bars[name] for bars in each]) for name in BAR_COLUMNS}
+    block = lay_out(len(lengths), sessions, np.array(cells, dtype=np.int32), together)
+    values = pd.DataFrame(catalogue.compute(block, FEATURES, np.arange(len(cells))))
+    for low, high, bars in zip(block.offsets[:-1], block.offsets[1:], each, strict=True):
+        if high > low:
+            alone = values[low:high].reset_index(drop=True)
+            pd.testing.assert_frame_equal(alone, features_of(bars), check_exact=True)
 
 
 def test_every_unit_says_how_it_scales() -> None:

@@ -68,7 +68,7 @@ while True:
             print(landed.session, feed.name, flush=True)
 """
 
-SYMBOLS = 200
+SYMBOLS = 100
 CLOSES = {"old": 9.5, "new": 10.5}
 
 
