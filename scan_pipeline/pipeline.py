@@ -268,9 +268,10 @@ class Pipeline:
                 )  # fmt: skip
         if "universe" in read:
             universe = connection.execute(
-                "select session - date '1970-01-01' as session, * exclude (session, listed, delisted) from universe "
-                "where session in (select unnest(?::DATE[])) and symbol in (select unnest(?::VARCHAR[]))",
-                [list(group), list(symbols)],
+                "select session - date '1970-01-01' as session, symbol, name, exchange, type, sector, industry, "
+                "country, universe.market_cap from universe join prefiltered_symbols using (session, symbol) "
+                "where passed and session in (select unnest(?::DATE[]))",
+                [list(group)],
             ).fetchnumpy()
             bench.add("universe", {"session": universe.pop("session").astype(np.int32), **universe})
         counts = passed.sum(axis=0)

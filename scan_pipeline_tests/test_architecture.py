@@ -61,7 +61,6 @@ def test_the_source_is_read_as_a_whole() -> None:
     assert "scan_pipeline.features.bars.BarBlock" in imports("scan_pipeline.features.indicators")
 
 
-@pytest.mark.xfail(strict=True, reason="scan_pipeline/cli/runs.py launches Dagster's runs itself")
 def test_only_the_definitions_know_dagster() -> None:
     knowing = {
         module

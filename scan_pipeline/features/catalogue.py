@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from scan_pipeline.features.bars import BarBlock, Floats
-from scan_pipeline.features.indicators import bars_so_far, previous, ratio, windowed
+from scan_pipeline.features.indicators import bars_so_far, has_changed, previous, ratio, windowed
 
 Unit = Literal["dollars", "shares", "dollars/day", "dollars/bar", "ratio", "percent", "0-100", "bars"]
 
@@ -73,6 +73,17 @@ def _previous_close(b: BarBlock) -> Floats:
     return b.memo("previous_close", lambda: previous(b, b["close"]))
 
 
+def _rsi_14(b: BarBlock) -> Floats:
+    # Without any rise or fall the index has no value; TA-Lib's 0 would look oversold.
+    return np.where(has_changed(b, b["close"]), windowed(b, "RSI", b["close"], timeperiod=14), np.nan)
+
+
+def _average_volume_20(b: BarBlock) -> Floats:
+    # A moving sum of fractional volumes leaves a rest of rounding where none are traded any more: that is no volume.
+    mean = windowed(b, "SMA", b["volume"], timeperiod=20)
+    return np.where(np.abs(mean) < 1e-3, 0.0, mean)
+
+
 def _percent(numerator: Floats, denominator: Floats) -> Floats:
     return (ratio(numerator, denominator) - 1) * 100
 
@@ -103,9 +114,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("atr_14_simple", "mean of true_range over 14 bars", "TA-Lib SMA of TRANGE", "dollars", 14,
             lambda b: windowed(b, "SMA", _of(b, "true_range"), timeperiod=14)),
     Feature("rsi_14", "100 × up / (up + down), Wilder's means of rises and falls of close", "TA-Lib RSI; Wilder 1978",
-            "0-100", 14 + warm_up(13 / 14), lambda b: windowed(b, "RSI", b["close"], timeperiod=14)),
+            "0-100", 14 + warm_up(13 / 14), _rsi_14),
     Feature("average_volume_20", "mean of volume over 20 bars", "TA-Lib SMA", "shares", 19,
-            lambda b: windowed(b, "SMA", b["volume"], timeperiod=20)),
+            _average_volume_20),
     Feature("dollar_volume_20", "mean of close × volume over 20 bars", "TA-Lib SMA", "dollars/day", 19,
             lambda b: windowed(b, "SMA", b["close"] * b["volume"], timeperiod=20)),
     Feature("relative_volume", "volume / mean of volume over the 20 bars before", "numpy", "ratio", 20,

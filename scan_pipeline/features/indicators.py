@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from scan_pipeline.features.bars import BarBlock, Floats
 
@@ -72,6 +73,14 @@ def bars_so_far(block: BarBlock, at_most: int) -> Floats:
     first = block.offsets[:-1] - block.bars_before
     number = np.arange(len(block.session)) - np.repeat(first, np.diff(block.offsets)) + 1
     return np.minimum(number, at_most).astype(np.float64)
+
+
+def has_changed(block: BarBlock, values: Floats) -> npt.NDArray[np.bool_]:
+    """Whether the value has changed at all since the series began."""
+    changes = np.cumsum(np.nan_to_num(values - previous(block, values)) != 0)
+    before = np.concatenate(([0], changes))[block.offsets[:-1]]
+    changed: npt.NDArray[np.bool_] = changes > np.repeat(before, np.diff(block.offsets))
+    return changed
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:

@@ -5,11 +5,9 @@ running them (`sql.py`).
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-
-from scan_pipeline.errors import ScannerError
 
 BUILTIN_DIR = Path(__file__).parent / "builtin"
 _HEADER = re.compile(r"^--\s*(\w+)\s*:\s*(.*?)\s*$")
@@ -37,12 +35,14 @@ class SqlScanner:
 
 
 def find_scanners(user_dir: Path) -> list[SqlScanner]:
-    """All scanners, by name. Raises ScannerError if two files would have the same name."""
-    scanners: dict[str, SqlScanner] = {}
-    for path in [*sorted(BUILTIN_DIR.glob("*.sql")), *sorted(user_dir.glob("*.sql"))]:
+    """All scanners, by name. A file with the name of a built-in one is a scanner that fails, and says why."""
+    scanners = {path.stem: read_scanner(path) for path in sorted(BUILTIN_DIR.glob("*.sql"))}
+    for path in sorted(user_dir.glob("*.sql")):
+        scanner = read_scanner(path)
         if path.stem in scanners:
-            raise ScannerError(f"{path} has the name of another scanner, {scanners[path.stem].path}. Rename your file.")
-        scanners[path.stem] = read_scanner(path)
+            fault = f"{path} has the name of a built-in scanner, {path.stem}. Rename your file."
+            scanner = replace(scanner, name=f"{user_dir.name}_{path.stem}", fault=fault)
+        scanners[scanner.name] = scanner
     return sorted(scanners.values(), key=lambda scanner: scanner.name)
 
 
@@ -60,7 +60,7 @@ def read_scanner(path: Path) -> SqlScanner:
                 headers[found[1]] = found[2]
         elif line.strip() and not line.startswith("--"):
             break
-        if found and found[1] == "limit" and not (found[2].isdigit() and int(found[2]) > 0):
+        if found and found[1] == "limit" and not re.fullmatch("[1-9][0-9]*", found[2]):
             faults.append(f"line {number}: limit must be a whole number above 0, found '{found[2]}'")
     if not _NAME.match(path.stem):
         faults.append("the file's name must be small letters, digits and underscores, beginning with a letter")

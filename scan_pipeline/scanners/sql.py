@@ -3,9 +3,10 @@
 The bench is a DuckDB of its own, without access to the store, files or the network. Scanners see `features`,
 `universe` and `bars`. A scanner that fails, runs too long or returns too much fails alone.
 
-One session is the unit: a scanner sees one session's features. For a range, a scanner whose query plan only reads,
-filters and computes row by row gives the same rows for all sessions at once, and is run so; any other (a join, a
-window, an aggregate) runs session by session, as its nights would.
+One session is the unit: a scanner sees one session's rows, in the order of their symbols. For a range, a plain select
+of `session`, `symbol` and expressions over `features` whose plan only reads, filters and computes row by row gives the
+same rows for all sessions at once, and is run so; any other (a join, a window, an aggregate, a limit) runs session by
+session, as its nights would. One thread does it all: sums come out the same, to the last bit, whatever else is there.
 """
 
 import json
@@ -26,7 +27,9 @@ from scan_pipeline.scanners.registry import SqlScanner
 #: The tables that a scanner may read.
 TABLES = ("features", "universe", "bars")
 #: Operators of a query plan that treat every row by itself.
-_ROW_BY_ROW = {"PROJECTION", "FILTER", "SEQ_SCAN", "TABLE_SCAN", "DUMMY_SCAN", "EMPTY_RESULT"}
+_ROW_BY_ROW = {"PROJECTION", "FILTER", "SEQ_SCAN"}
+#: Parts of a select that look at more than one row. (What hides in expressions shows in the plan.)
+_MANY_ROWS = ("modifiers", "group_expressions", "having", "qualify", "sample")
 
 
 class _TimedOut(ScannerError):
@@ -39,7 +42,10 @@ class Bench:
     def __init__(self, timeout_seconds: float, max_hits: int) -> None:
         self._timeout = timeout_seconds
         self._max_hits = max_hits
-        self._connection = duckdb.connect()
+        # A ratio to nothing is unknown: null meets no condition, where NaN would be above every number.
+        self._connection = duckdb.connect(
+            config={"threads": 1, "ieee_floating_point_ops": False, "error_on_division_by_zero": False}
+        )
         self._added: set[str] = set()
 
     def __enter__(self) -> "Bench":
@@ -63,6 +69,10 @@ class Bench:
     def close_fence(self) -> None:
         """After the last `add`: define what scanners see of the tables that were added, and lock everything else."""
         self._connection.execute("set variable as_of = null")
+        for table in self._added:
+            order = "symbol, valid_from, session" if table == "bars" else "session, symbol"
+            self._connection.execute(f"create table sorted as from all_{table} order by {order}")
+            self._connection.execute(f"drop table all_{table}; alter table sorted rename to all_{table}")
         for table in {"features", "universe"} & self._added:
             self._connection.execute(
                 f"create view {table} as select * from all_{table} "
@@ -104,12 +114,22 @@ class Bench:
     def tables_read(self, scanner: SqlScanner) -> set[str]:
         """Which of the tables the scanner reads; none for one that cannot be run."""
         try:
-            return set(TABLES) & self._connection.get_table_names(self._check(scanner))
-        except (ScannerError, duckdb.Error):
+            return set(_tables(self._parse(scanner)))
+        except ScannerError:
             return set()  # it fails at its turn, with a message
 
     def _check(self, scanner: SqlScanner) -> str:
         """The scanner's one select, on the lines that it has in the file. Raises ScannerError for anything else."""
+        for table, position in _tables(self._parse(scanner)).items():
+            if table not in TABLES:
+                line = scanner.text[:position].count("\n") + 1
+                raise ScannerError(
+                    f"{scanner.path}, line {line}: there is no table {table}. A scanner can read {', '.join(TABLES)}."
+                )
+        return re.sub(r";\s*(--[^\n]*\s*)*$", "", scanner.text.rstrip())
+
+    def _parse(self, scanner: SqlScanner) -> dict[str, Any]:
+        """The syntax tree of the scanner's one select."""
         if scanner.fault:
             raise ScannerError(scanner.fault)
         try:
@@ -119,7 +139,12 @@ class Bench:
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             kinds = ", ".join(statement.type.name.lower() for statement in statements) or "nothing"
             raise ScannerError(f"{scanner.path}: expected one select, found {kinds}. Keep one select a file.")
-        return re.sub(r";\s*(--[^\n]*\s*)*$", "", scanner.text.rstrip())
+        ((text,),) = self._connection.execute("select json_serialize_sql(?)", [scanner.text]).fetchall()
+        tree: dict[str, Any] = json.loads(text)
+        if tree["error"]:
+            raise ScannerError(f"{scanner.path}: {tree['error_message']}. Write it as a plain select.")
+        node: dict[str, Any] = tree["statements"][0]["node"]
+        return node
 
     @contextmanager
     def _as_of(self, session: date | None) -> Iterator[None]:
@@ -127,6 +152,8 @@ class Bench:
         yield
 
     def _is_row_by_row(self, scanner: SqlScanner, statement: str) -> bool:
+        if not _is_plain(self._parse(scanner)) or "getvariable" in statement.lower():
+            return False
         with self._fence(scanner):
             plan = self._connection.execute(f"explain (format json) {statement}").fetchall()[0][1]
         return _operators(json.loads(plan)) <= _ROW_BY_ROW
@@ -138,8 +165,9 @@ class Bench:
             self._connection.execute(
                 f"create or replace temp table hits as select * from ({statement}\n) limit {most + 1}"
             )
-        columns = self._connection.sql("from hits").columns
-        self._refuse_bad_rows(scanner, columns, sessions)
+        hits = self._connection.sql("from hits")
+        columns = hits.columns
+        self._refuse_bad_rows(scanner, dict(zip(columns, map(str, hits.types), strict=True)), sessions)
         own = [name for name in columns if name not in ("session", "symbol", "score")]
         details = "to_json({" + ", ".join(f"'{_escape(name)}': {_identifier(name)}" for name in own) + "})"
         rank = scanner.rank or ("score desc" if "score" in columns else "symbol")
@@ -155,8 +183,13 @@ class Bench:
             ).fetchall()
         return [Hit(session, scanner.name, symbol, place, score, text) for session, symbol, place, score, text in rows]
 
-    def _refuse_bad_rows(self, scanner: SqlScanner, columns: Sequence[str], sessions: Sequence[date]) -> None:
-        for needed in ("session", "symbol"):
+    def _refuse_bad_rows(self, scanner: SqlScanner, columns: Mapping[str, str], sessions: Sequence[date]) -> None:
+        for needed, kind in (("session", "DATE"), ("symbol", "VARCHAR")):
+            if columns.get(needed, kind) != kind:
+                raise ScannerError(
+                    f"{scanner.path}: the column `{needed}` is a {columns[needed]}, not a {kind}. "
+                    f"Return `{needed}` as it is in `features`."
+                )
             if needed not in columns:
                 raise ScannerError(
                     f"{scanner.path}: the select returns no column `{needed}`; it returns {', '.join(columns)}. "
@@ -165,22 +198,23 @@ class Bench:
         known = ", ".join(f"date '{session}'" for session in sessions)
         strange = self._connection.execute(
             f"""
-            select 'a row without a session or symbol; both must be filled' from hits
-                where session is null or symbol is null
+            (select 'a row without a session or symbol; both must be filled' from hits
+                where session is null or symbol is null limit 1)
             union all
-            select 'rows of another session, ' || session || '; keep to the session that is scanned, '
+            (select 'rows of another session, ' || session || '; keep to the session that is scanned, '
                 || 'which is the only one in `features`' from hits where session not in ({known})
+                order by session limit 1)
             union all
             (select 'more than {self._max_hits:,} hits on ' || session || '; narrow it, or raise SCAN_MAX_HITS'
-                from hits group by session having count(*) > {self._max_hits})
+                from hits group by session having count(*) > {self._max_hits} order by session limit 1)
             union all
             (select symbol || ' more than once on ' || session || '; return one row a symbol' from hits
-                group by session, symbol having count(*) > 1)
+                group by session, symbol having count(*) > 1 order by session, symbol limit 1)
             limit 1
             """
-        ).fetchone()
+        ).fetchall()
         if strange:
-            raise ScannerError(f"{scanner.path}: the select returns {strange[0]}.")
+            raise ScannerError(f"{scanner.path}: the select returns {strange[0][0]}.")
 
     @contextmanager
     def _fence(self, scanner: SqlScanner, where: str = "") -> Iterator[None]:
@@ -214,13 +248,48 @@ def _explain(scanner: SqlScanner, message: str, where: str) -> str:
     candidates = re.search(r"^(Candidate bindings|Did you mean)[^\n]*", message, re.MULTILINE)
     if candidates:
         hint = candidates[0].rstrip(".")
-    elif "Table with name" in first:
-        hint = f"A scanner can read {', '.join(TABLES)}"
     elif "disabled" in first or "Permission" in first:
         hint = "A scanner can read its tables, and no files or addresses"
     else:
         hint = "`scan-pipeline features` lists the columns of `features`"
     return f"{scanner.path}{f', {place}' if place else ''}: {first}. {hint}."
+
+
+def _tables(node: Any) -> dict[str, int]:
+    """The tables that a syntax tree reads, and where in the text; those that it defines itself (`with`) left out."""
+    named: dict[str, int] = {}
+    defined: set[str] = set()
+
+    def walk(part: Any) -> None:
+        if isinstance(part, list):
+            for one in part:
+                walk(one)
+        elif isinstance(part, dict):
+            if part.get("type") == "BASE_TABLE":
+                name = ".".join(name for name in (part["schema_name"], part["table_name"]) if name)
+                named.setdefault(name.lower(), part["query_location"])
+            defined.update(one["key"].lower() for one in (part.get("cte_map") or {}).get("map", []))
+            for one in part.values():
+                walk(one)
+
+    walk(node)
+    return {name: position for name, position in named.items() if name not in defined}
+
+
+def _is_plain(node: dict[str, Any]) -> bool:
+    """Whether a syntax tree is a select of `session`, `symbol` and expressions over `features` alone."""
+    if node["type"] != "SELECT_NODE" or any(node.get(part) for part in _MANY_ROWS) or node["cte_map"]["map"]:
+        return False
+    table = node["from_table"]
+    if table["type"] != "BASE_TABLE" or table["sample"] or table["column_name_alias"]:
+        return False
+    plain = {
+        one["column_names"][-1].lower()
+        for one in node["select_list"]
+        if one["class"] == "COLUMN_REF" and one["alias"].lower() in ("", one["column_names"][-1].lower())
+    }
+    renamed = {one["alias"].lower() for one in node["select_list"] if one["class"] != "COLUMN_REF"}
+    return {"session", "symbol"} <= plain and not renamed & {"session", "symbol"}
 
 
 def _operators(plan: list[dict[str, Any]]) -> set[str]:
@@ -244,7 +313,7 @@ def _first_expression(rank: str) -> str:
         if character == "," and depth == 0:
             rank = rank[:position]
             break
-    return re.sub(r"\s+(asc|desc)?(\s+nulls\s+(first|last))?\s*$", "", f"{rank.strip()} ", flags=re.IGNORECASE)
+    return re.sub(r"(\s+(asc|desc))?(\s+nulls\s+(first|last))?\s*$", "", rank, flags=re.IGNORECASE).strip()
 
 
 def _identifier(name: str) -> str:

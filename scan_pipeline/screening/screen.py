@@ -60,7 +60,7 @@ def read_deny_list(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     denied = {}
-    with path.open(encoding="utf-8", newline="") as lines:
+    with path.open(encoding="utf-8-sig", newline="") as lines:
         for number, row in enumerate(csv.reader(lines), start=1):
             if not row or row[0].startswith("#") or row == ["symbol", "reason"]:
                 continue

@@ -71,7 +71,7 @@ def _read_splits(connection: Connection, window: SessionArray) -> list[Split]:
 
 
 def data_versions(connection: Connection, windows: dict[date, SessionArray]) -> dict[date, str]:
-    """For each as-of session, a hash of what its scan reads: bars and splits of its window, and the decisions.
+    """For each as-of session, a hash of what its scan reads: bars and splits of its window, decisions, universe.
 
     The bars' part is combined from one hash a session, which does not depend on the order of rows.
     """
@@ -85,9 +85,9 @@ def data_versions(connection: Connection, windows: dict[date, SessionArray]) -> 
     )
     decisions = dict(
         connection.execute(
-            "select session, bit_xor(hash(columns(* exclude (session)))) from "
-            "(select session, hash(symbol, passed, market_cap) as decided from prefiltered_symbols "
-            "where session between ? and ?) group by session",
+            "select session, bit_xor(hash(symbol, passed, universe.market_cap, name, exchange, type, sector, industry, "
+            "country)) from prefiltered_symbols join universe using (session, symbol) "
+            "where session between ? and ? group by session",
             [min(windows), last],
         ).fetchall()
     )

@@ -18,11 +18,10 @@ STEPS: dict[int, Sequence[str]] = {}
 def current_version(connection: duckdb.DuckDBPyConnection) -> int:
     """The version of the open database; 0 for an empty one."""
     try:
-        row = connection.execute("select version from schema_version").fetchone()
+        ((version,),) = connection.execute("select version from schema_version").fetchall()
     except duckdb.CatalogException:
         return 0
-    assert row is not None
-    return int(row[0])
+    return int(version)
 
 
 def is_current(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -291,7 +291,6 @@ def test_broken_lines_of_several_files_are_kept_once_however_often_they_are_read
     assert texts == [("a.csv", "BAD,1,2"), ("b.csv", "BAD;1;2"), ("c.csv", "BAD,1,2"), ("c.csv", "BAD,3,4")]
 
 
-@pytest.mark.xfail(strict=True, reason="the header is read as UTF-8 text together with the lines after it")
 def test_a_line_that_is_no_utf8_is_a_broken_line_wherever_it_stands(desk: Desk) -> None:
     (desk.feed / "bars.csv").write_bytes(broken(f"BAD,{MON},10,11,9,10.5,1000").replace("BAD", "B\udcff").encode(
         errors="surrogateescape"))  # fmt: skip
@@ -308,7 +307,6 @@ def test_a_broken_line_far_down_a_large_file_costs_no_other(desk: Desk) -> None:
     assert desk.ask("select raw->>'line' from rejected_bars") == [("50002",)]
 
 
-@pytest.mark.xfail(strict=True, reason="the columns of a broken line are added to every rejected row of a CSV file")
 def test_the_raw_row_of_a_csv_file_has_the_columns_of_the_file(desk: Desk) -> None:
     desk.csv([bar("AAA", TUE), bar("BAD", TUE, close=0.0)])
     desk.ingest(TUE)
@@ -377,7 +375,6 @@ def test_a_value_that_cannot_be_read_is_refused_with_file_and_line(
     assert message.endswith("Mend or remove the line.")
 
 
-@pytest.mark.xfail(strict=True, reason="blank lines are not counted")
 def test_blank_lines_do_not_shift_the_line_that_is_named(desk: Desk) -> None:
     with pytest.raises(ProviderError, match=r"symbols\.csv, line 4: "):
         read(desk, "symbols.csv", "symbol,market_cap\nAAA,1\n\nBBB,big\n")

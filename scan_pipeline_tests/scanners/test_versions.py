@@ -120,7 +120,6 @@ def test_a_decision_of_the_screen_is_part_of_its_session(pipeline: Pipeline) -> 
     assert changed(pipeline, turn, SECOND) == [SECOND]
 
 
-@pytest.mark.xfail(strict=True, reason="the universe, which a scanner may read, is no part of the version")
 def test_what_scanners_read_of_the_universe_is_part_of_its_session(pipeline: Pipeline) -> None:
     rename = "update universe set sector = 'Energy', market_cap = 1 where symbol = 'SPY' and session = ?"
     assert changed(pipeline, rename, SECOND) == [SECOND]

@@ -227,9 +227,6 @@ def test_the_size_of_a_batch_changes_nothing(pipeline: Pipeline, settings_at: Se
     assert decisions(pipeline, "*") == before
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bars before the 40 sessions or so that the screen reads are counted, not measured"
-)
 def test_a_symbol_back_from_a_long_halt_is_measured_over_its_last_20_bars(
     settings_at: SettingsFactory, calendar: Calendar, tmp_path: Path
 ) -> None:
@@ -276,7 +273,6 @@ def test_a_deny_list_needs_no_header(tmp_path: Path) -> None:
     assert read_deny_list(tmp_path / "deny_list.csv") == {"AAA": "one", "BBB": "another"}
 
 
-@pytest.mark.xfail(strict=True, reason="the byte order mark becomes part of the first symbol, which is then not denied")
 def test_a_deny_list_saved_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
     (tmp_path / "deny_list.csv").write_text("AAA,one\nBBB,another\n", encoding="utf-8-sig")
     assert read_deny_list(tmp_path / "deny_list.csv") == {"AAA": "one", "BBB": "another"}
