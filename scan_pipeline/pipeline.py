@@ -28,6 +28,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 
 from scan_pipeline.errors import IngestError
 from scan_pipeline.features import catalogue
@@ -121,7 +122,7 @@ class Pipeline:
         """
         self.calendar.require_closed(sessions)
         provider = self.provider()
-        empty = []
+        empty: list[date] = []
         with self.monitor.stage("ingest", len(sessions), "sessions") as stage:
             for run in self._consecutive(sessions):
                 for part, previous, delivery in provider.deliveries(run, self.calendar.before(run[0], 1)):
@@ -130,11 +131,8 @@ class Pipeline:
                         landed, undated = take_in(connection, delivery, part, previous, run_id)
                     if undated:
                         self.monitor.say(f"{undated:,} delivered rows have no readable date; see rejected_bars.")
-                    for outcome in landed:
-                        if outcome.delivered:
-                            yield outcome
-                        else:
-                            empty.append(outcome.session)
+                    yield from landed
+                    empty += sorted(set(part) - {outcome.session for outcome in landed})
                     stage.advance(len(part))
         if empty:
             raise IngestError(self._nothing_delivered(provider, empty))
@@ -187,7 +185,7 @@ class Pipeline:
                         outcomes += became
                 with self.store.write() as connection:
                     replace_hits(connection, hits, outcomes, code_versions, versions, run_id)
-                    keep_features(connection, recent, self.settings.keep_features_sessions)
+                    keep_features(connection, group, recent, self.settings.keep_features_sessions)
                     files = write_aside(connection, group, self.settings.results_dir)
                 publish(files)
                 stage.advance(len(group))
@@ -225,11 +223,43 @@ class Pipeline:
             batch = symbols[first : first + self.settings.batch_symbols]
             block = read_block(connection, batch, window, group[0], ("close", "volume"), count_from=start)
             bars = block.bars_as_of(np.broadcast_to(is_wanted, (len(batch), len(window))))
-            symbol = block.symbol[block.series_of_bar()[bars]] + first
+            symbol = block.symbol[block.series_of_bar()[bars]]
             values = catalogue.compute(block, catalogue.SCREEN_FEATURES, bars)
-            parts.append({"symbol": symbol, "session": window[block.session[bars]], **values})
+            session = block.session[bars]
+            # A symbol back from a long halt has its last 20 bars before the window: it is measured over more history.
+            halted = np.isnan(values["average_volume_20"]) & (values["bars_held"] >= catalogue.AVERAGED_BARS)
+            if halted.any():
+                again = self._measure_halted(connection, batch, symbol[halted], window[session[halted]], start)
+                for name, longer in again.items():
+                    values[name][halted] = longer
+            parts.append({"symbol": symbol + first, "session": window[session], **values})
         merged = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
         return Measured(symbols, merged.pop("symbol", np.empty(0, int)), merged.pop("session", window[:0]), merged)
+
+    def _measure_halted(
+        self,
+        connection: Connection,
+        batch: Sequence[str],
+        symbol: npt.NDArray[np.int64],
+        session: SessionArray,
+        start: date,
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """What the screen looks at, for these bars of symbols of the batch, from the whole history that counts."""
+        codes, code = np.unique(symbol, return_inverse=True)
+        last = session.max().astype(object)
+        window = np.array(self.calendar.between(start, last), dtype="datetime64[D]")
+        names = [batch[one] for one in codes]
+        first = session.min().astype(object)
+        block = read_block(connection, names, window, first, ("close", "volume"), count_from=start)
+        wanted = np.zeros((len(names), len(window)), dtype=bool)
+        position = np.searchsorted(window, session)
+        wanted[code, position] = True
+        bars = block.bars_as_of(wanted)
+        found = catalogue.compute(block, catalogue.SCREEN_FEATURES, bars)
+        # From the order of the block's bars to the order that was asked for.
+        cell = block.symbol[block.series_of_bar()[bars]] * len(window) + block.session[bars]
+        order = np.argsort(cell)[np.searchsorted(np.sort(cell), code * len(window) + position)]
+        return {name: values[order] for name, values in found.items()}
 
     def _fill(
         self,

@@ -7,10 +7,11 @@ nested here as `SCAN_SCREEN__…`), and secrets of a provider's own.
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSettings
 
 from scan_pipeline.errors import SettingsError
 from scan_pipeline.screening.limits import ScreenLimits
@@ -23,7 +24,12 @@ class Settings(BaseSettings):
     """All settings. Each field's environment variable is `SCAN_` and its name in capitals."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SCAN_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
+        env_prefix="SCAN_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     data_dir: Path = Field(Path("data"), description="Holds the database, published results, caches, dagster_home.")
@@ -39,7 +45,11 @@ class Settings(BaseSettings):
     scanner_timeout_seconds: float = Field(60, gt=0, description="One query of one scanner; then it fails, alone.")
     max_hits: int = Field(20_000, ge=1, description="A scanner that returns more hits for one session fails, alone.")
     store_wait_seconds: float = Field(120, ge=0, description="How long to wait for a busy database.")
-    store_memory_limit: str = Field("2GB", description="DuckDB's memory limit; beyond it, it spills to disk.")
+    store_memory_limit: str = Field(
+        "2GB",
+        pattern=r"^\d+(\.\d+)? ?([KMGT]i?B|%)$",
+        description="DuckDB's memory limit; beyond it, it spills to disk.",
+    )
 
     @field_validator("data_dir", "files_path", mode="after")
     @classmethod
@@ -84,11 +94,16 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(dict(fault)) for fault in error.errors())) from error
+    except UnreadableSettings as error:
+        raise SettingsError(f"{error}. SCAN_SCREEN is JSON; rather set SCAN_SCREEN__MIN_PRICE and its like.") from error
 
 
-def _explain(fault: dict[str, object]) -> str:
-    location = [str(part) for part in fault["loc"]]  # type: ignore[attr-defined]
+def _explain(fault: dict[str, Any]) -> str:
+    location = [str(part) for part in fault["loc"]]
     field = Settings.model_fields.get(location[0])
     purpose = f" ({field.description})" if field and field.description else ""
     variable = "SCAN_" + "__".join(location).upper()
-    return f"{variable}={fault.get('input')!r} is not usable: {fault['msg']}{purpose} Correct it, or unset it."
+    given = f"{variable}={fault.get('input')!r}"
+    if isinstance(fault.get("input"), dict):  # limits that contradict each other: name those that are set
+        given = ", ".join(f"{variable}__{name.upper()}={value}" for name, value in fault["input"].items())
+    return f"{given} is not usable: {fault['msg']}{purpose} Correct it, or unset it."

@@ -166,7 +166,6 @@ def test_scanning_a_session_again_replaces_its_kept_features(pipeline: Pipeline)
     assert query(pipeline, "select symbol from features where session = ?", SESSIONS[1]) == [("SPY",)]
 
 
-@pytest.mark.xfail(strict=True, reason="a session is deleted from `features` only where it brings new rows")
 def test_a_session_on_which_nothing_passes_any_more_keeps_no_features(pipeline: Pipeline) -> None:
     change(pipeline, "update prefiltered_symbols set passed = false where session = ?", SESSIONS[1])
     list(pipeline.scan(SESSIONS[1:2], "second"))

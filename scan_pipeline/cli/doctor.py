@@ -139,8 +139,8 @@ def _deny_list() -> str:
 
 
 def _dagster() -> str:
-    from scan_pipeline.cli.runs import open_instance
     from scan_pipeline.definitions import build_definitions
+    from scan_pipeline.defs.runs import open_instance
 
     settings: Settings = load_settings()
     definitions = build_definitions(settings)

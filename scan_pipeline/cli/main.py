@@ -79,7 +79,7 @@ def run(session_session: str | None) -> None:
 @_session("to", "Last session; the last closed one if left out.")
 def backfill(from_session: str | None, to_session: str | None) -> None:
     """Run the nightly stages for a range of sessions, each stage in one pass."""
-    from scan_pipeline.cli.runs import run_job
+    from scan_pipeline.defs.runs import run_job
 
     settings = load_settings()
     pipeline = Pipeline(settings)
@@ -198,7 +198,7 @@ def ui(port: int) -> None:
     """Start the Dagster UI and its daemon, here."""
     import os
 
-    from scan_pipeline.cli.runs import prepare_dagster_home
+    from scan_pipeline.defs.runs import prepare_dagster_home
     from scan_pipeline.settings import PROJECT_DIR
 
     home = prepare_dagster_home(load_settings())
@@ -255,7 +255,7 @@ def demo() -> None:
 
 
 def _ingest(settings: Settings, sessions: Sequence[date], assets: Sequence[str] | None = None) -> None:
-    from scan_pipeline.cli.runs import run_job
+    from scan_pipeline.defs.runs import run_job
 
     started = time.perf_counter()
     with progress_bars(REMARKS) as display:
@@ -274,7 +274,7 @@ def _ingest(settings: Settings, sessions: Sequence[date], assets: Sequence[str] 
 
 
 def _run_night(settings: Settings, pipeline: Pipeline, session: date, most: int | None = 10) -> None:
-    from scan_pipeline.cli.runs import run_job
+    from scan_pipeline.defs.runs import run_job
     from scan_pipeline.report import hits as report
     from scan_pipeline.report.tables import print_funnel, print_hits
 

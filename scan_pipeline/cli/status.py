@@ -58,7 +58,7 @@ def _print_sessions(console: Console, pipeline: Pipeline) -> None:
 
 
 def _print_runs(console: Console, settings: Settings) -> None:
-    from scan_pipeline.cli.runs import open_instance
+    from scan_pipeline.defs.runs import open_instance
 
     with open_instance(settings) as instance:
         records = instance.get_run_records(limit=LISTED_RUNS)

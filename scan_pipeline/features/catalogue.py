@@ -21,6 +21,8 @@ Unit = Literal["dollars", "shares", "dollars/day", "dollars/bar", "ratio", "perc
 
 #: Bars in 52 weeks.
 YEAR = 252
+#: Bars over which volume is averaged.
+AVERAGED_BARS = 20
 #: A symbol that missed so many sessions of the last year still has its 252 bars within the history that is read.
 ALLOWED_GAPS = 20
 

@@ -136,7 +136,7 @@ class FilesDelivery:
 
 _BROKEN_LINES = """
 select distinct on (scans.file_path, errors.line) scans.file_path, null, null, null, null, null, null, null, null, null,
-    {'line': errors.line::VARCHAR, 'text': errors.csv_line, 'fault': errors.error_message}
+    to_json({'line': errors.line::VARCHAR, 'text': errors.csv_line, 'fault': errors.error_message})
 from reject_errors errors join reject_scans scans using (scan_id, file_id)
 """
 
@@ -158,8 +158,8 @@ def _inspect(path: Path, connection: duckdb.DuckDBPyConnection) -> FileGroup:
 
 
 def _csv_header(path: Path) -> tuple[tuple[str, ...], str]:
-    with path.open(encoding="utf-8-sig") as lines:
-        first = lines.readline().rstrip("\r\n")
+    with path.open("rb") as lines:  # the header alone: a line that is no text is a broken line, not a broken file
+        first = lines.readline().decode("utf-8-sig").rstrip("\r\n")
     delimiter = max(",;\t|", key=first.count)
     return tuple(name.strip().strip('"') for name in first.split(delimiter)), delimiter
 
@@ -196,27 +196,36 @@ def _select(group: FileGroup) -> str:
     if group.kind == "parquet":
         source = f"read_parquet({paths}, union_by_name = true, filename = '_source')"
     else:
-        source = _csv(paths, group.header, group.delimiter, "store_rejects = true, filename = '_source'")
+        source = _csv(paths, group.header, group.delimiter, "", "store_rejects = true, filename = '_source'")
 
     def theirs(name: str, otherwise: str = "null") -> str:
-        return _identifier(columns[name]) if name in columns else otherwise
+        if name not in columns:
+            return otherwise
+        column = _identifier(columns[name])
+        # No character quotes in bars: an unclosed quote would swallow the lines after it. Whole fields are unquoted
+        # here, and what still holds a quote is unreadable.
+        bare = f"case when {column} like '\"%\"' then {column}[2:-2] else {column} end"
+        return column if group.kind == "parquet" else f"nullif(case when {bare} not like '%\"%' then {bare} end, '')"
 
     raw = ", ".join(f"{_literal(name)}: {_identifier(name)}" for name in group.header)
     # A file without a symbol column holds one symbol, and is named after it.
     symbol = theirs("symbol", "parse_filename(_source, true)")
     numbers = ", ".join(f"{theirs(name)} as {name}" for name in ("open", "high", "low", "close", "volume", "adj_close"))
+    raw = f"to_json({{{raw}}})" if group.kind == "csv" else f"{{{raw}}}"
     return (
         f"select _source as source, {theirs('reported_on')} as reported_on, {symbol} as symbol, "
-        f"{_day(theirs('session'))} as session_day, {numbers}, {{{raw}}} as raw from {source}"
+        f"{_day(theirs('session'))} as session_day, {numbers}, {raw} as raw from {source}"
     )
 
 
-def _csv(paths: str, header: Sequence[str], delimiter: str, options: str = "strict_mode = true") -> str:
+def _csv(
+    paths: str, header: Sequence[str], delimiter: str, quote: str = '"', options: str = "strict_mode = true"
+) -> str:
     """A table function that reads CSV files as text: nothing about them is guessed."""
     types = "{" + ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in header) + "}"
     return (
         f"read_csv({paths}, columns = {types}, delim = {_literal(delimiter)}, header = true, auto_detect = false, "
-        f"quote = '\"', {options})"
+        f"quote = '{quote}', {options})"
     )
 
 
@@ -252,7 +261,7 @@ def read_table(
         columns = _recognise(path, header, aliases, required)
         text = connection.sql(f"from {_csv(_quote(path), header, delimiter)}")
         text = text.project(", ".join(f"{_identifier(theirs)} as {ours}" for ours, theirs in columns.items()))
-        text = text.project("row_number() over () + 1 as line, *")
+        text = text.project("row_number() over () as row, *")
         faults = " or ".join(
             [f"({name} is not null and try_cast({name} as {types[name]}) is null)" for name in columns]
             + [f"{name} is null" for name in required]
@@ -261,7 +270,8 @@ def read_table(
     except (duckdb.Error, OSError, UnicodeDecodeError) as error:
         raise ProviderError(f"{path} cannot be read as CSV: {str(error).splitlines()[0]} Mend or remove it.") from error
     if faulty:
-        line, *values = faulty[0]
+        row, *values = faulty[0]
+        line = _line_of(path, row)
         raise ProviderError(
             f"{path}, line {line}: {dict(zip(columns, values, strict=True))} cannot be read. "
             f"Expected: {', '.join(f'{name} {types[name]}' for name in columns)}. Mend or remove the line."
@@ -269,6 +279,13 @@ def read_table(
     return text.project(
         ", ".join(f"{name if name in columns else 'null'}::{kind} as {name}" for name, kind in types.items())
     )
+
+
+def _line_of(path: Path, row: int) -> int:
+    """The line of a CSV file on which its n-th row of data begins; blank lines are no rows."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        filled = [number for number, line in enumerate(lines, start=1) if line.strip()]
+    return filled[row]
 
 
 def _quote(path: Path) -> str:

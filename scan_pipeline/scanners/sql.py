@@ -28,6 +28,8 @@ from scan_pipeline.scanners.registry import SqlScanner
 TABLES = ("features", "universe", "bars")
 #: Operators of a query plan that treat every row by itself.
 _ROW_BY_ROW = {"PROJECTION", "FILTER", "SEQ_SCAN"}
+#: How a column comes over, by numpy's kind: days since 1970, and text (which has no type where there are no rows).
+_CASTS = {"i": "(date '1970-01-01' + {})", "O": "{}::VARCHAR"}
 #: Parts of a select that look at more than one row. (What hides in expressions shows in the plan.)
 _MANY_ROWS = ("modifiers", "group_expressions", "having", "qualify", "sample")
 
@@ -57,10 +59,8 @@ class Bench:
     def add(self, table: str, columns: Mapping[str, Any]) -> None:
         """Append rows to a table: `symbol` as text, days (`session`, …) as int32 since 1970, floats (NaN: null)."""
         self._connection.register("given", dict(columns))
-        select = ", ".join(
-            f"(date '1970-01-01' + {name}) as {name}" if np.asarray(values).dtype == np.int32 else name
-            for name, values in columns.items()
-        )
+        casts = {name: _CASTS.get(np.asarray(values).dtype.char, "{}") for name, values in columns.items()}
+        select = ", ".join(f"{cast.format(name)} as {name}" for name, cast in casts.items())
         statement = f"insert into all_{table}" if table in self._added else f"create table all_{table} as"
         self._added.add(table)
         self._connection.execute(f"{statement} select {select} from given")

@@ -41,8 +41,8 @@ def take_in(
     `previous` is the session before the first: rows dated on a closed day in between belong to the session after it.
     A row without a readable date belongs to the session of its `reported_on`, or, without one, to none.
 
-    Returns what became of each session, and the number of rejected rows that belong to none. Must run in a write
-    transaction.
+    Returns what became of each session that something was delivered for, and the number of rejected rows of none.
+    Must run in a write transaction.
     """
     connection.execute("create or replace temp table taken (session DATE)")
     connection.executemany("insert into taken values (?)", [[session] for session in sessions])
@@ -68,19 +68,22 @@ def take_in(
         """,
         {"duplicate": DUPLICATE.name},
     )
+    # A session for which nothing is delivered keeps what it has.
+    connection.execute("delete from taken where session not in (select session from prints where session is not null)")
     connection.execute(_REPLACE_BARS)
     undated = _replace_rejected(connection, delivery.name)
     outcomes = _account(connection)
     taken_at = datetime.now(UTC).replace(tzinfo=None)
     connection.execute("delete from ingested_sessions where session in (from taken)")
-    connection.executemany(
-        "insert into ingested_sessions values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            [one.session, delivery.name, one.delivered, one.bars, one.superseded, sum(one.rejected.values()),
-             one.lost_bars, taken_at, run_id]
-            for one in outcomes
-        ],
-    )  # fmt: skip
+    if outcomes:
+        connection.executemany(
+            "insert into ingested_sessions values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                [one.session, delivery.name, one.delivered, one.bars, one.superseded, sum(one.rejected.values()),
+                 one.lost_bars, taken_at, run_id]
+                for one in outcomes
+            ],
+        )  # fmt: skip
     connection.execute("drop table delivered; drop table judged; drop table prints; drop table taken")
     return outcomes, undated
 
@@ -126,7 +129,7 @@ def _replace_rejected(connection: Connection, source: str) -> int:
         """
         delete from rejected_bars where session in (from taken);
         delete from rejected_bars where session is null
-            and source in (select distinct source from prints where session is null);
+            and source in (select distinct source from prints);
         insert into rejected_bars
         select session, symbol, rule,
             coalesce(raw, to_json({open: open, high: high, low: low, close: close, volume: volume, date: day})),

@@ -31,8 +31,8 @@ class Store:
 
     @property
     def exists(self) -> bool:
-        """Whether anything has been stored yet."""
-        return self.path.exists()
+        """Whether anything has been stored yet. A process killed at its first step leaves an empty file: nothing."""
+        return self.path.exists() and self.path.stat().st_size > 0
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -73,8 +73,15 @@ class Store:
             try:
                 connection = duckdb.connect(str(self.path), read_only=read_only)
                 break
+            except duckdb.ConnectionException as error:
+                raise StoreError(
+                    f"The database {self.path} is held by this process itself. Close that connection first."
+                ) from error
             except duckdb.IOException as error:
                 holder = _holder(str(error))
+                if holder is None and not self.exists:
+                    self.path.unlink(missing_ok=True)
+                    continue
                 if holder is None:
                     raise StoreError(
                         f"The database {self.path} cannot be opened: {_first_line(error)}. "

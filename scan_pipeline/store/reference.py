@@ -42,7 +42,7 @@ def record_splits(connection: Connection, splits: duckdb.DuckDBPyRelation) -> in
         select symbol, ex_date, given.split_from, given.split_to,
             least(coalesce(given.known_on, ex_date), splits.known_on) as known_on
         from (select distinct on (symbol, ex_date) * from given_splits) given left join splits using (symbol, ex_date)
-        where given.split_from > 0 and given.split_to > 0;
+        where given.split_from > 0 and given.split_to > 0 and isfinite(given.split_from + given.split_to);
         delete from splits where (symbol, ex_date) in (select symbol, ex_date from merged);
         insert into splits select * from merged order by ex_date, symbol;
         drop table merged;
@@ -102,7 +102,7 @@ known as (
 ),
 caps as (
     select symbol, arg_max(market_cap, as_of) as market_cap
-    from reference where as_of <= $session and market_cap is not null group by symbol
+    from reference where as_of <= $session and isfinite(market_cap) group by symbol
 ),
 members as (
     select symbol from recent
@@ -110,7 +110,8 @@ members as (
     select symbol from reference where listed <= $session and coalesce(delisted > $session, true)
 )
 select $session, symbol, name, exchange, type, sector, industry, country, market_cap,
-    coalesce(listed, first_bar), coalesce(delisted, case when last_bar <= $delisted then last_bar end),
+    coalesce(case when listed <= $session then listed end, first_bar),
+    coalesce(delisted, case when last_bar <= $delisted then last_bar end),
     coalesce(traded, false)
 from members left join recent using (symbol) left join known using (symbol) left join caps using (symbol)
     left join first_bars using (symbol)

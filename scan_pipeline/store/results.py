@@ -64,7 +64,9 @@ def replace_hits(
     connection.unregister("given_outcomes")
 
 
-def keep_features(connection: Connection, columns: Mapping[str, Any], keep_sessions: int) -> None:
+def keep_features(
+    connection: Connection, sessions: Sequence[date], columns: Mapping[str, Any], keep_sessions: int
+) -> None:
     """Replace these sessions in the table `features`, and keep only the newest `keep_sessions` sessions in it.
 
     `columns`: `session` as int32 days since 1970, `symbol`, and the features. The table follows the catalogue: where
@@ -75,7 +77,7 @@ def keep_features(connection: Connection, columns: Mapping[str, Any], keep_sessi
     held = connection.execute("select column_name from duckdb_columns() where table_name = 'features'").fetchall()
     if {name for (name,) in held} != set(columns):
         connection.execute(f"create or replace table features as {select} limit 0")
-    connection.execute("delete from features where session in (select date '1970-01-01' + session from given_features)")
+    connection.execute("delete from features where session in (select unnest(?::DATE[]))", [list(sessions)])
     connection.execute(f"insert into features by name {select}")
     connection.execute(
         "delete from features where session not in (select distinct session from features order by 1 desc limit ?)",

@@ -30,8 +30,8 @@ FAULTS: dict[str, tuple[str, Sequence[str]]] = {
     "no_symbol_column": ("select session, symbol as ticker from features", ["`symbol`", "ticker"]),
     "no_session_column": ("select symbol from features", ["`session`"]),
     "null_symbol": ("select session, nullif(symbol, 'SPY') as symbol from features", ["without a session or symbol"]),
+    "symbol_without_a_type": ("select session, null as symbol from features", ["symbol"]),
     "null_session": ("select null::DATE as session, symbol from features", ["without a session or symbol"]),
-    "symbol_without_a_type": ("select session, null as symbol from features", ["`symbol`"]),
     "ten_million_rows": (
         "select f.session, f.symbol || range as symbol from features f, range(10_000_000)",
         ["more than 20,000 hits", "SCAN_MAX_HITS"],

@@ -203,7 +203,6 @@ def test_a_session_for_which_nothing_is_delivered_fails_and_the_others_land(desk
     assert f"The provider 'files' has no bars for {TUE}. It has {MON} to {WED}." in desk.said[-1]
 
 
-@pytest.mark.xfail(strict=True, reason="its bars are deleted, and an empty session is recorded in their place")
 def test_a_session_for_which_nothing_is_delivered_any_more_keeps_its_bars(desk: Desk) -> None:
     desk.parquet([bar("AAA", MON), bar("AAA", TUE)])
     desk.ingest(MON, TUE)
@@ -213,14 +212,12 @@ def test_a_session_for_which_nothing_is_delivered_any_more_keeps_its_bars(desk: 
     assert desk.content() == before
 
 
-@pytest.mark.xfail(strict=True, reason="a session without a row counts as held")
 def test_a_session_for_which_nothing_is_delivered_is_not_among_those_held(desk: Desk) -> None:
     desk.parquet([bar("AAA", MON)])
     desk.ingest(MON, TUE)
     assert desk.ask("select session from ingested_sessions") == [(MON,)]
 
 
-@pytest.mark.xfail(strict=True, reason="the broken lines of a file stay after it has been mended")
 def test_a_file_that_has_been_mended_leaves_no_rejected_row_behind(desk: Desk) -> None:
     path = desk.csv([bar("AAA", MON), bar("BBB", MON), bar("CCC", MON)])
     whole = path.read_text()

@@ -155,7 +155,6 @@ def test_a_file_that_is_no_database_is_refused_in_one_line_and_left_alone(tmp_pa
     assert path.read_text() == "notes of mine\n" * 500
 
 
-@pytest.mark.xfail(strict=True, reason="DuckDB refuses an empty file, which a process killed at once leaves behind")
 def test_an_empty_file_of_a_process_killed_at_its_first_step_is_no_obstacle(tmp_path: Path) -> None:
     path = tmp_path / "scan.duckdb"
     path.touch()
@@ -164,7 +163,6 @@ def test_an_empty_file_of_a_process_killed_at_its_first_step_is_no_obstacle(tmp_
     assert symbols(make_store(path)) == ["BEFORE"]
 
 
-@pytest.mark.xfail(strict=True, reason="DuckDB's ConnectionException comes through")
 @pytest.mark.parametrize(("outer", "inner"), [("read", "write"), ("write", "read")])
 def test_a_database_that_this_process_holds_itself_is_refused_in_words(path: Path, outer: str, inner: str) -> None:
     store = make_store(path, wait_seconds=0.1)
@@ -192,9 +190,6 @@ def test_a_reader_cannot_write(path: Path) -> None:
     assert symbols(make_store(path)) == ["BEFORE"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the version's row was not fetched to its end: DuckDB 2 refuses sql() after that"
-)
 def test_a_reader_may_begin_with_any_way_of_asking(path: Path) -> None:
     with make_store(path).read() as connection:
         assert connection.sql("select symbol from splits").fetchall() == [("BEFORE",)]

@@ -1,4 +1,4 @@
-"""Dagster runs that the command line starts: in this process, recorded like any other, and seen in the UI."""
+"""Dagster runs that the command line starts: in its own process, recorded like any other, and seen in the UI."""
 
 import logging
 import os
