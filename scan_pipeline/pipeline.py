@@ -195,7 +195,7 @@ class Pipeline:
                         scanned_symbols=scanned[session],
                         outcomes=[outcome for outcome in outcomes if outcome.session == session],
                         hits=[hit for hit in hits if hit.session == session],
-                        history_sessions=int(np.isin(windows[session], held).sum()),
+                        history_sessions=int(np.searchsorted(held, np.datetime64(session), side="right")),
                         history_wanted=len(windows[session]),
                         data_version=versions[session],
                     )
@@ -383,7 +383,7 @@ def _window(window: SessionArray, session: date) -> SessionArray:
 
 def _held_sessions(connection: Connection, window: SessionArray) -> SessionArray:
     rows = connection.execute(
-        "select session - date '1970-01-01' as day from ingested_sessions where session between ? and ?",
+        "select session - date '1970-01-01' as day from ingested_sessions where session between ? and ? order by day",
         [str(window[0]), str(window[-1])],
     ).fetchnumpy()
     return rows["day"].astype("datetime64[D]")

@@ -221,6 +221,14 @@ def test_details_are_json_whatever_a_scanner_divides_by(pipeline: Pipeline) -> N
     assert all(set(details.values()) == {None} for *_, details in hits_of(scan(pipeline, text)))
 
 
+@pytest.mark.xfail(strict=True, reason="DuckDB's to_json writes Infinity and NaN, which are no JSON")
+def test_details_are_json_whatever_numbers_a_scanner_comes_to(pipeline: Pipeline) -> None:
+    columns = "exp(1000 + close) as beyond, 'nan'::DOUBLE as none, {'a': exp(1000)} as s"
+    text = f"select session, symbol, {columns} from features"
+    for *_, details in hits_of(scan(pipeline, text)):
+        assert details == {"beyond": None, "none": None, "s": {"a": None}}
+
+
 def test_a_scanner_without_own_columns_has_empty_details(pipeline: Pipeline) -> None:
     assert {json.dumps(details) for *_, details in hits_of(scan(pipeline, SELECT))} == {"{}"}
 
@@ -353,13 +361,29 @@ def test_a_scanner_cannot_see_later_sessions(pipeline: Pipeline, table: str) -> 
     assert [(session, details["latest"]) for session, _, details in hits] == [(day, str(day)) for day in SESSIONS]
 
 
-@pytest.mark.parametrize("table", ["all_features", "hits", "all_bars"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "all_features",
+        "hits",
+        "all_bars",
+        "memory.main.all_features",
+        pytest.param(
+            "query('from all_features')",
+            marks=pytest.mark.xfail(strict=True, reason="a table function reads what a name may not"),
+        ),
+        pytest.param(
+            "query_table('all_features')",
+            marks=pytest.mark.xfail(strict=True, reason="a table function reads what a name may not"),
+        ),
+    ],
+)
 def test_a_scanner_reads_nothing_but_its_tables(pipeline: Pipeline, table: str) -> None:
     write_scanner(pipeline, "a_first_one", f"{SELECT} where exists (from bars)")
     for session in scan(pipeline, f"select session, symbol from {table}"):
         (mine,) = [one for one in session.outcomes if one.scanner == "mine"]
         assert mine.hits is None
-        assert table in (mine.message or "")
+        assert "A scanner can read" in (mine.message or "")
 
 
 def test_the_features_that_scanners_see_are_those_kept_for_people(scanned_alone: Pipeline) -> None:

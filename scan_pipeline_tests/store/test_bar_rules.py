@@ -80,7 +80,7 @@ def test_an_odd_row_that_breaks_no_rule_is_a_bar(desk: Desk, kind: str) -> None:
 
 
 def test_text_that_is_no_number_is_unparsable(desk: Desk) -> None:
-    texts = [("close", "n/a"), ("close", "10,5"), ("open", "$10"), ("volume", "1.000.000"), ("volume", "1,000")]
+    texts = [("close", "n/a"), ("close", "10.5.1"), ("open", "$10"), ("volume", "1.000.000"), ("volume", "many")]
     bad = [bar(f"BAD{number}", TUE, **{column: text}) for number, (column, text) in enumerate(texts)]
     desk.csv([*bad, bar("AAA", TUE)])
     desk.ingest(TUE)
