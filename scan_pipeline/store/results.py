@@ -73,7 +73,11 @@ def keep_features(
     its columns are others, it is made anew. Must run in a write transaction.
     """
     connection.register("given_features", dict(columns))
-    select = "select date '1970-01-01' + session as session, * exclude (session) from given_features"
+    # Where there are no rows, numpy's texts have no type.
+    select = (
+        "select date '1970-01-01' + session as session, symbol::VARCHAR as symbol, * exclude (session, symbol) "
+        "from given_features"
+    )
     held = connection.execute("select column_name from duckdb_columns() where table_name = 'features'").fetchall()
     if {name for (name,) in held} != set(columns):
         connection.execute(f"create or replace table features as {select} limit 0")
