@@ -4,12 +4,15 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
 
 from scan_pipeline.features.catalogue import CATALOGUE
 from scan_pipeline.pipeline import Pipeline
+from scan_pipeline.store.connection import Store
+from scan_pipeline.store.results import keep_features
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scans import change, content, copy_of, prepare, query, write_scanner
 
@@ -178,3 +181,16 @@ def test_the_kept_features_follow_the_catalogue(pipeline: Pipeline) -> None:
     names = [name for (name,) in query(pipeline, "select column_name from (describe features)")]
     assert names == ["session", "symbol", *CATALOGUE]
     assert kept(pipeline) == SESSIONS[-2:]
+
+
+def test_features_are_kept_though_nothing_passed_on_the_first_session(tmp_path: Path) -> None:
+    store = Store(tmp_path / "scan.duckdb", wait_seconds=1, memory_limit="1GB")
+    first, second = date(2025, 3, 19), date(2025, 3, 20)
+    day = (second - date(1970, 1, 1)).days
+    nothing = {"session": np.empty(0, np.int32), "symbol": np.empty(0, object), "close": np.empty(0)}
+    one = {"session": np.array([day], np.int32), "symbol": np.array(["SPY"], object), "close": np.array([563.5])}
+    for session, rows in ((first, nothing), (second, one)):
+        with store.write() as connection:
+            keep_features(connection, [session], rows, 5)
+    with store.read() as connection:
+        assert connection.execute("from features").fetchall() == [(second, "SPY", 563.5)]
