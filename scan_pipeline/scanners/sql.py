@@ -184,7 +184,10 @@ class Bench:
                 from hits {keep} order by session, place
                 """
             ).fetchall()
-        return [Hit(session, scanner.name, symbol, place, score, text) for session, symbol, place, score, text in rows]
+        return [
+            Hit(session, scanner.name, symbol, place, score, _as_json(text))
+            for session, symbol, place, score, text in rows
+        ]
 
     def _refuse_bad_rows(self, scanner: SqlScanner, columns: Mapping[str, str], sessions: Sequence[date]) -> None:
         for needed, kind in (("session", "DATE"), ("symbol", "VARCHAR")):
@@ -258,6 +261,13 @@ def _explain(scanner: SqlScanner, message: str, where: str) -> str:
     return f"{scanner.path}{f', {place}' if place else ''}: {first}. {hint}."
 
 
+def _as_json(text: str) -> str:
+    """What DuckDB calls JSON, with null for numbers that JSON does not have: infinities, and what is none."""
+    if "NaN" in text or "Infinity" in text:
+        return json.dumps(json.loads(text, parse_constant=lambda _: None), ensure_ascii=False)
+    return text
+
+
 def _tables(node: Any) -> dict[str, int]:
     """The tables that a syntax tree reads, and where in the text; those that it defines itself (`with`) left out."""
     named: dict[str, int] = {}
@@ -271,6 +281,11 @@ def _tables(node: Any) -> dict[str, int]:
             if part.get("type") == "BASE_TABLE":
                 name = ".".join(name for name in (part["schema_name"], part["table_name"]) if name)
                 named.setdefault(name.lower(), part["query_location"])
+            if part.get("type") == "TABLE_FUNCTION" and part["function"].get("function_name") in (
+                "query",
+                "query_table",
+            ):
+                named["that a function looks up by name"] = part["query_location"]
             defined.update(one["key"].lower() for one in (part.get("cte_map") or {}).get("map", []))
             for one in part.values():
                 walk(one)

@@ -221,7 +221,6 @@ def test_details_are_json_whatever_a_scanner_divides_by(pipeline: Pipeline) -> N
     assert all(set(details.values()) == {None} for *_, details in hits_of(scan(pipeline, text)))
 
 
-@pytest.mark.xfail(strict=True, reason="DuckDB's to_json writes Infinity and NaN, which are no JSON")
 def test_details_are_json_whatever_numbers_a_scanner_comes_to(pipeline: Pipeline) -> None:
     columns = "exp(1000 + close) as beyond, 'nan'::DOUBLE as none, {'a': exp(1000)} as s"
     text = f"select session, symbol, {columns} from features"
@@ -368,14 +367,8 @@ def test_a_scanner_cannot_see_later_sessions(pipeline: Pipeline, table: str) -> 
         "hits",
         "all_bars",
         "memory.main.all_features",
-        pytest.param(
-            "query('from all_features')",
-            marks=pytest.mark.xfail(strict=True, reason="a table function reads what a name may not"),
-        ),
-        pytest.param(
-            "query_table('all_features')",
-            marks=pytest.mark.xfail(strict=True, reason="a table function reads what a name may not"),
-        ),
+        "query('from all_features')",
+        "query_table('all_features')",
     ],
 )
 def test_a_scanner_reads_nothing_but_its_tables(pipeline: Pipeline, table: str) -> None:
