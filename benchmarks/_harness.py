@@ -120,7 +120,8 @@ class Report:
         ]
         lines += _table(("figure", "median", "min", "max", "unit", "runs", "goal"), rows)
         if self.ratios:
-            lines += ["", *_table(("ratio of medians", "times"), [(n, f"{v:.1f}") for n, v in self.ratios.items()])]
+            times = [(name, f"{ratio:.1f}", self.goals.get(name, "")) for name, ratio in self.ratios.items()]
+            lines += ["", *_table(("ratio of medians", "times", "goal"), times)]
         lines += ["", "Where the time goes (medians, seconds):", ""]
         for workload, parts in self.parts.items():
             lines.append(f"- {workload}: " + ", ".join(f"{part} {value:.2f}" for part, value in parts.items()))
