@@ -3,8 +3,9 @@
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -64,11 +65,11 @@ def run_job(
         tags |= {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
         # One planned event for the range, not one a session and asset.
         os.environ.setdefault("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", "1")
-    job = build_definitions(settings, display).resolve_job_def(job_name)
     # Ctrl-C may meet Dagster while it writes its SQLite; the connection that it then drops is no news.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
-    with open_instance(settings) as instance:
+    with open_instance(settings) as instance, _heeding_ctrl_c() as pressed:
         _end_dead_runs(instance)
+        job = build_definitions(settings, _HeedingDisplay(display, pressed)).resolve_job_def(job_name)
         try:
             result = job.execute_in_process(
                 instance=instance,
@@ -79,13 +80,56 @@ def run_job(
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 raise_on_error=False,
             )
-        except dg.DagsterExecutionInterruptedError:
-            raise KeyboardInterrupt from None
+        except Exception:
+            if pressed():
+                raise KeyboardInterrupt from None
+            raise
         if not result.success:
-            if _interrupted(result):
+            if pressed():
                 raise KeyboardInterrupt
             raise _failure(result)
         return _finished(result, dg)
+
+
+@contextmanager
+def _heeding_ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed within the block, asked of the signal itself and not of the exception.
+
+    Dagster raises it wherever Python happens to be: inside DuckDB, which fails in words of its own, or in a callback
+    of the garbage collector, where it is lost.
+    """
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(write, False)
+    before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    seen = bytearray()
+
+    def pressed() -> bool:
+        with suppress(BlockingIOError):
+            seen.extend(os.read(read, 64))
+        return signal.SIGINT in seen
+
+    try:
+        yield pressed
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(read)
+        os.close(write)
+
+
+@dataclass(frozen=True)
+class _HeedingDisplay:
+    """Ends the run at the next step of progress after Ctrl-C; passes on what it is shown."""
+
+    display: Display | None
+    pressed: Callable[[], bool]
+
+    def show(self, stage: str, done: int, total: int, unit: str) -> None:
+        """See `Display.show`."""
+        if self.pressed():
+            raise KeyboardInterrupt
+        if self.display:
+            self.display.show(stage, done, total, unit)
 
 
 @contextmanager
@@ -127,12 +171,6 @@ def _end_dead_runs(instance: "dg.DagsterInstance") -> None:
         ):
             instance.report_run_failed(run, f"Process {pid} was killed. What had landed is kept.")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-
-
-def _interrupted(result: "dg.ExecuteInProcessResult") -> bool:
-    """Whether Ctrl-C ended the run: Dagster catches the signal and fails the step that it met."""
-    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
-    return any(error and error.cls_name == "DagsterExecutionInterruptedError" for error in errors)
 
 
 def _failure(result: "dg.ExecuteInProcessResult") -> RunFailed:
