@@ -98,7 +98,7 @@ class Pipeline:
             self.settings.database_path,
             wait_seconds=self.settings.store_wait_seconds,
             memory_limit=self.settings.store_memory_limit,
-            on_wait=lambda message: self.monitor.say(message),
+            on_wait=self.monitor.say,
         )
 
     def provider(self) -> Provider:
@@ -219,8 +219,10 @@ class Pipeline:
         symbols = _symbols(connection, group)
         is_wanted = np.isin(window, np.array(group, dtype="datetime64[D]"))
         parts: list[dict[str, Any]] = []
-        for first in range(0, len(symbols), self.settings.batch_symbols):
-            batch = symbols[first : first + self.settings.batch_symbols]
+        # As many bars at once as a scan has: the window is shorter.
+        size = self.settings.batch_symbols * max(1, catalogue.HISTORY_SESSIONS // len(window))
+        for first in range(0, len(symbols), size):
+            batch = symbols[first : first + size]
             block = read_block(connection, batch, window, group[0], ("close", "volume"), count_from=start)
             bars = block.bars_as_of(np.broadcast_to(is_wanted, (len(batch), len(window))))
             symbol = block.symbol[block.series_of_bar()[bars]]

@@ -26,7 +26,8 @@ class Display(Protocol):
 class Monitor:
     """Collects the times of the stages of a run and says how they go."""
 
-    say: Callable[[str], None] = field(default=lambda message: None)
+    #: Takes lines for a log; None where nobody reads them.
+    log: Callable[[str], None] | None = None
     display: Display | None = None
     #: Seconds spent in each stage so far.
     seconds: dict[str, float] = field(default_factory=dict)
@@ -42,8 +43,14 @@ class Monitor:
         self.seconds[name] = self.seconds.get(name, 0.0) + spent
         if self.display:
             self.display.show(name, total, total, unit)
-        rate = f", {stage.done / spent:,.0f} {unit}/s" if spent > 0 and stage.done > 1 else ""
-        self.say(f"{name}: {stage.done:,} {unit} in {spent:.2f} s{rate}, {resident_mib():,.0f} MiB")
+        if self.log:
+            rate = f", {stage.done / spent:,.0f} {unit}/s" if spent > 0 and stage.done > 1 else ""
+            self.log(f"{name}: {stage.done:,} {unit} in {spent:.2f} s{rate}, {resident_mib():,.0f} MiB")
+
+    def say(self, message: str) -> None:
+        """A line for the log."""
+        if self.log:
+            self.log(message)
 
 
 @dataclass
@@ -64,11 +71,11 @@ class Stage:
         now = time.perf_counter()
         if self.monitor.display:
             self.monitor.display.show(self.name, self.done, self.total, self.unit)
-        if now - self._said >= EVERY_SECONDS:
+        if self.monitor.log and now - self._said >= EVERY_SECONDS:
             self._said = now
             rate = self.done / (now - self.started)
             left = (self.total - self.done) / rate if rate else 0
-            self.monitor.say(
+            self.monitor.log(
                 f"{self.name}: {self.done:,} of {self.total:,} {self.unit}, {rate:,.0f}/s, "
                 f"{resident_mib():,.0f} MiB, {left:.0f} s left{note}"
             )

@@ -93,6 +93,7 @@ INGESTED_SESSIONS = Table(
         Column("superseded", "INTEGER", "Good prints that a later print of the same bar replaced."),
         Column("rejected", "INTEGER", "Rows that a rule rejected."),
         Column("lost_bars", "INTEGER", "Bars (symbol and date) of which no print was good."),
+        Column("bars_hash", "UBIGINT", "Hash of the session's symbols, prices and volumes, in any order."),
         Column("ingested_at", "TIMESTAMP", "When, in UTC."),
         RUN_ID,
     ),

@@ -81,7 +81,7 @@ def desk(settings_for: SettingsFactory, tmp_path: Path) -> Desk:
     said: list[str] = []
     feed = tmp_path / "market" / "feed"
     feed.mkdir(parents=True)
-    return Desk(Pipeline(settings_for(provider="files", files_path=feed), Monitor(say=said.append)), feed, said)
+    return Desk(Pipeline(settings_for(provider="files", files_path=feed), Monitor(log=said.append)), feed, said)
 
 
 @pytest.fixture(scope="session")

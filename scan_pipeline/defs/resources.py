@@ -18,4 +18,4 @@ class Pipelines:
 
     def for_step(self, context: dg.AssetExecutionContext) -> Pipeline:
         """A pipeline that speaks through the step's log."""
-        return Pipeline(self.settings, Monitor(say=context.log.info, display=self.display))
+        return Pipeline(self.settings, Monitor(log=context.log.info, display=self.display))

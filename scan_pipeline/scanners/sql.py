@@ -34,6 +34,15 @@ _CASTS = {"i": "(date '1970-01-01' + {})", "O": "{}::VARCHAR"}
 _MANY_ROWS = ("modifiers", "group_expressions", "having", "qualify", "sample")
 
 
+#: DuckDB's functions whose value depends on chance, the clock or the connection.
+UNREPEATABLE = {
+    "current_connection_id", "current_date", "current_localtime", "current_localtimestamp", "current_query_id",
+    "current_time", "current_timestamp", "current_transaction_id", "gen_random_uuid", "get_current_time",
+    "get_current_timestamp", "localtime", "localtimestamp", "now", "random", "setseed", "today",
+    "transaction_timestamp", "txid_current", "uuid", "uuidv4", "uuidv7",
+}  # fmt: skip
+
+
 class _TimedOut(ScannerError):
     pass
 
@@ -50,6 +59,8 @@ class Bench:
         )
         self._added: set[str] = set()
         self._trees: dict[str, dict[str, Any]] = {}
+        #: The symbols in `features`, by session.
+        self._scanned: dict[date, set[str]] = {}
 
     def __enter__(self) -> "Bench":
         return self
@@ -90,10 +101,11 @@ class Bench:
     def run(self, scanner: SqlScanner, sessions: Sequence[date]) -> tuple[list[Hit], list[Outcome]]:
         """The scanner's hits on the sessions, and what became of it on each."""
         try:
-            statement = self._check(scanner)
-            if self._is_row_by_row(scanner, statement):
+            if len(sessions) > 1 and self._is_row_by_row(scanner):
                 with self._as_of(None):
-                    hits = self._hits(scanner, statement, sessions)
+                    columns = self._select(scanner, self._max_hits * len(sessions))
+                    self._refuse_too_many(scanner)
+                    hits = self._rank(scanner, columns)
                 return hits, _count(scanner, sessions, hits)
         except ScannerError:
             pass  # session by session, each with its own outcome and message, as its nights would have them
@@ -104,7 +116,10 @@ class Bench:
                 if gave_up:
                     raise gave_up
                 with self._as_of(session):
-                    found = self._hits(scanner, self._check(scanner), [session])
+                    columns = self._select(scanner, self._max_hits)
+                    self._refuse_too_many(scanner)
+                    self._refuse_strange(scanner, session)
+                    found = self._rank(scanner, columns)
                 hits += found
                 outcomes.append(Outcome(session, scanner.name, len(found)))
             except ScannerError as error:
@@ -119,7 +134,7 @@ class Bench:
         except ScannerError:
             return set()  # it fails at its turn, with a message
 
-    def _check(self, scanner: SqlScanner) -> str:
+    def _statement(self, scanner: SqlScanner) -> str:
         """The scanner's one select, on the lines that it has in the file. Raises ScannerError for anything else."""
         for table, position in _tables(self._parse(scanner)).items():
             if table not in TABLES:
@@ -127,7 +142,19 @@ class Bench:
                 raise ScannerError(
                     f"{scanner.path}, line {line}: there is no table {table}. A scanner can read {', '.join(TABLES)}."
                 )
-        return re.sub(r";\s*(--[^\n]*\s*)*$", "", scanner.text.rstrip())
+        if found := _unrepeatable(self._parse(scanner)):
+            name, position = found
+            line = scanner.text[:position].count("\n") + 1
+            raise ScannerError(
+                f"{scanner.path}, line {line}: {name} comes out differently every time, and a session's hits must not. "
+                "Leave it out; `session` is the day that is scanned."
+            )
+        text = scanner.text.encode()
+        for offset, kind in reversed(duckdb.tokenize(scanner.text)):
+            if kind != duckdb.token_type.comment and text[offset : offset + 1] != b";":
+                break
+            text = text[:offset]
+        return text.decode()
 
     def _parse(self, scanner: SqlScanner) -> dict[str, Any]:
         """The syntax tree of the scanner's one select. Parsed once: the file's text does not change."""
@@ -154,27 +181,31 @@ class Bench:
         self._connection.execute("set variable as_of = " + (f"date '{session}'" if session else "null"))
         yield
 
-    def _is_row_by_row(self, scanner: SqlScanner, statement: str) -> bool:
+    def _is_row_by_row(self, scanner: SqlScanner) -> bool:
+        statement = self._statement(scanner)
         if not _is_plain(self._parse(scanner)) or "getvariable" in statement.lower():
             return False
         with self._fence(scanner):
             plan = self._connection.execute(f"explain (format json) {statement}").fetchall()[0][1]
         return _operators(json.loads(plan)) <= _ROW_BY_ROW
 
-    def _hits(self, scanner: SqlScanner, statement: str, sessions: Sequence[date]) -> list[Hit]:
-        most = self._max_hits * len(sessions)
+    def _select(self, scanner: SqlScanner, most: int) -> list[str]:
+        """Put what the scanner selects, at most `most` rows and one more, into `hits`; its columns."""
         with self._fence(scanner):
             # The statement begins on the first line, so that DuckDB's line numbers are the file's.
             self._connection.execute(
-                f"create or replace temp table hits as select * from ({statement}\n) limit {most + 1}"
+                f"create or replace temp table hits as select * from ({self._statement(scanner)}\n) limit {most + 1}"
             )
         hits = self._connection.sql("from hits")
-        columns = hits.columns
-        self._refuse_bad_rows(scanner, dict(zip(columns, map(str, hits.types), strict=True)), sessions)
-        own = [name for name in columns if name not in ("session", "symbol", "score")]
+        _refuse_columns(scanner, dict(zip(hits.columns, map(str, hits.types), strict=True)))
+        return hits.columns
+
+    def _rank(self, scanner: SqlScanner, columns: Sequence[str]) -> list[Hit]:
+        own = [name for name in columns if name.lower() not in ("session", "symbol", "score")]
         details = "to_json({" + ", ".join(f"'{_escape(name)}': {_identifier(name)}" for name in own) + "})"
-        rank = scanner.rank or ("score desc" if "score" in columns else "symbol")
-        score = "score" if "score" in columns else _first_expression(scanner.rank) if scanner.rank else "null"
+        has_score = "score" in map(str.lower, columns)
+        rank = scanner.rank or ("score desc" if has_score else "symbol")
+        score = "score" if has_score else _first_expression(scanner.rank) if scanner.rank else "null"
         keep = f"qualify place <= {scanner.limit}" if scanner.limit else ""
         with self._fence(scanner, "the header line `-- rank:`"):
             rows = self._connection.execute(
@@ -189,38 +220,38 @@ class Bench:
             for session, symbol, place, score, text in rows
         ]
 
-    def _refuse_bad_rows(self, scanner: SqlScanner, columns: Mapping[str, str], sessions: Sequence[date]) -> None:
-        for needed, kind in (("session", "DATE"), ("symbol", "VARCHAR")):
-            if columns.get(needed, kind) != kind:
+    def _refuse_too_many(self, scanner: SqlScanner) -> None:
+        """Raises ScannerError if `hits` holds more rows for a session than a scanner may return."""
+        counts = self._connection.execute("select session, count(*) from hits group by session order by session")
+        for session, count in counts.fetchall():
+            if count > self._max_hits:
                 raise ScannerError(
-                    f"{scanner.path}: the column `{needed}` is a {columns[needed]}, not a {kind}. "
-                    f"Return `{needed}` as it is in `features`."
+                    f"{scanner.path}: the select returns more than {self._max_hits:,} hits on {session}; "
+                    "narrow it, or raise SCAN_MAX_HITS."
                 )
-            if needed not in columns:
-                raise ScannerError(
-                    f"{scanner.path}: the select returns no column `{needed}`; it returns {', '.join(columns)}. "
-                    "A scanner must return `session` and `symbol`."
+
+    def _refuse_strange(self, scanner: SqlScanner, session: date) -> None:
+        """Raises ScannerError unless each row of `hits` is a symbol scanned on the session, and there once."""
+        if session not in self._scanned:
+            rows = self._connection.execute("select symbol from features").fetchall()
+            self._scanned[session] = {symbol for (symbol,) in rows}
+        seen: set[str] = set()
+        for found, symbol in self._connection.execute("select session, symbol from hits order by all").fetchall():
+            if found is None or symbol is None:
+                fault = "a row without a session or symbol; both must be filled"
+            elif found != session:
+                fault = (
+                    f"rows of another session, {found}; keep to the session that is scanned, "
+                    "which is the only one in `features`"
                 )
-        known = ", ".join(f"date '{session}'" for session in sessions)
-        strange = self._connection.execute(
-            f"""
-            (select 'a row without a session or symbol; both must be filled' from hits
-                where session is null or symbol is null limit 1)
-            union all
-            (select 'rows of another session, ' || session || '; keep to the session that is scanned, '
-                || 'which is the only one in `features`' from hits where session not in ({known})
-                order by session limit 1)
-            union all
-            (select 'more than {self._max_hits:,} hits on ' || session || '; narrow it, or raise SCAN_MAX_HITS'
-                from hits group by session having count(*) > {self._max_hits} order by session limit 1)
-            union all
-            (select symbol || ' more than once on ' || session || '; return one row a symbol' from hits
-                group by session, symbol having count(*) > 1 order by session, symbol limit 1)
-            limit 1
-            """
-        ).fetchall()
-        if strange:
-            raise ScannerError(f"{scanner.path}: the select returns {strange[0][0]}.")
+            elif symbol not in self._scanned[session]:
+                fault = f"{symbol}, which was not scanned on {session}; return symbols of `features`"
+            elif symbol in seen:
+                fault = f"{symbol} more than once on {session}; return one row a symbol"
+            else:
+                seen.add(symbol)
+                continue
+            raise ScannerError(f"{scanner.path}: the select returns {fault}.")
 
     @contextmanager
     def _fence(self, scanner: SqlScanner, where: str = "") -> Iterator[None]:
@@ -244,6 +275,21 @@ class Bench:
             raise ScannerError(_explain(scanner, str(error), where)) from error
         finally:
             timer.cancel()
+
+
+def _refuse_columns(scanner: SqlScanner, columns: Mapping[str, str]) -> None:
+    kinds = {name.lower(): kind for name, kind in columns.items()}
+    for needed, kind in (("session", "DATE"), ("symbol", "VARCHAR")):
+        if needed not in kinds:
+            raise ScannerError(
+                f"{scanner.path}: the select returns no column `{needed}`; it returns {', '.join(columns)}. "
+                "A scanner must return `session` and `symbol`."
+            )
+        if kinds[needed] != kind:
+            raise ScannerError(
+                f"{scanner.path}: the column `{needed}` is a {kinds[needed]}, not a {kind}. "
+                f"Return `{needed}` as it is in `features`."
+            )
 
 
 def _explain(scanner: SqlScanner, message: str, where: str) -> str:
@@ -292,6 +338,22 @@ def _tables(node: Any) -> dict[str, int]:
 
     walk(node)
     return {name: position for name, position in named.items() if name not in defined}
+
+
+def _unrepeatable(part: Any) -> tuple[str, int] | None:
+    """The first thing in a syntax tree that depends on chance or the clock, and where in the text."""
+    found = None
+    if isinstance(part, dict):
+        names = [part.get("function_name"), *(part.get("column_names") or [])]
+        for name in names:
+            if isinstance(name, str) and name.lower() in UNREPEATABLE:
+                return f"{name}{'()' if part.get('function_name') else ''}", part.get("query_location", 0)
+        sample = part.get("sample")
+        if sample and not sample["repeatable"]:
+            return "a sample without `repeatable`", 0
+    for one in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        found = found or _unrepeatable(one)
+    return found
 
 
 def _is_plain(node: dict[str, Any]) -> bool:

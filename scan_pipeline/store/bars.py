@@ -77,13 +77,14 @@ def take_in(
     connection.execute("delete from ingested_sessions where session in (from taken)")
     if outcomes:
         connection.executemany(
-            "insert into ingested_sessions values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into ingested_sessions values (?, ?, ?, ?, ?, ?, ?, null, ?, ?)",
             [
                 [one.session, delivery.name, one.delivered, one.bars, one.superseded, sum(one.rejected.values()),
                  one.lost_bars, taken_at, run_id]
                 for one in outcomes
             ],
         )  # fmt: skip
+        hash_bars(connection, [one.session for one in outcomes])
     connection.execute("drop table delivered; drop table judged; drop table prints; drop table taken")
     return outcomes, undated
 
@@ -122,6 +123,21 @@ where rule is null and place = 1
 order by session, symbol;
 drop table seen;
 """
+
+
+def hash_bars(connection: Connection, sessions: Sequence[date]) -> None:
+    """Note in `ingested_sessions` the hash of the sessions' bars. Whatever changes bars must end with it."""
+    connection.execute(
+        """
+        update ingested_sessions set bars_hash = hashed.bars_hash
+        from (
+            select session, bit_xor(hash(symbol, open, high, low, close, volume)) as bars_hash
+            from price_bars where session in (select unnest(?::DATE[])) group by session
+        ) as hashed
+        where ingested_sessions.session = hashed.session
+        """,
+        [list(sessions)],
+    )
 
 
 def _replace_rejected(connection: Connection, source: str) -> int:

@@ -73,22 +73,15 @@ def _read_splits(connection: Connection, window: SessionArray) -> list[Split]:
 def data_versions(connection: Connection, windows: dict[date, SessionArray]) -> dict[date, str]:
     """For each as-of session, a hash of what its scan reads: bars and splits of its window, decisions, universe.
 
-    The bars' part is combined from one hash a session, which does not depend on the order of rows.
+    The bars' part is combined from one hash a session, made when they were taken in.
     """
-    first, last = min(window[0] for window in windows.values()), max(windows)
-    of_session = dict(
-        connection.execute(
-            "select session, bit_xor(hash(symbol, open, high, low, close, volume)) from price_bars "
-            "where session between ? and ? group by session",
-            [str(first), last],
-        ).fetchall()
-    )
+    of_session = dict(connection.execute("select session, bars_hash from ingested_sessions").fetchall())
     decisions = dict(
         connection.execute(
             "select session, bit_xor(hash(symbol, passed, universe.market_cap, name, exchange, type, sector, industry, "
             "country)) from prefiltered_symbols join universe using (session, symbol) "
             "where session between ? and ? group by session",
-            [min(windows), last],
+            [min(windows), max(windows)],
         ).fetchall()
     )
     splits = connection.execute(

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 
 from scan_pipeline.hits import Hit, Outcome
@@ -78,8 +79,11 @@ def keep_features(
         "select date '1970-01-01' + session as session, symbol::VARCHAR as symbol, * exclude (session, symbol) "
         "from given_features"
     )
-    held = connection.execute("select column_name from duckdb_columns() where table_name = 'features'").fetchall()
-    if {name for (name,) in held} != set(columns):
+    try:
+        held = set(connection.sql("from features").columns)
+    except duckdb.CatalogException:
+        held = set()
+    if held != set(columns):
         connection.execute(f"create or replace table features as {select} limit 0")
     connection.execute("delete from features where session in (select unnest(?::DATE[]))", [list(sessions)])
     connection.execute(f"insert into features by name {select}")

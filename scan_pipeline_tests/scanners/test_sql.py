@@ -6,10 +6,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from scan_pipeline.pipeline import Pipeline, ScannedSession
 from scan_pipeline.scanners.registry import BUILTIN_DIR
+from scan_pipeline.scanners.sql import UNREPEATABLE
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scans import change, content, copy_of, prepare, query, write_scanner
 
@@ -38,6 +40,13 @@ FAULTS: dict[str, tuple[str, Sequence[str]]] = {
     ),
     "another_session": ("select session - 1 as session, symbol from features", ["another session"]),
     "the_same_symbol_twice": (f"{SELECT} union all {SELECT}", ["more than once", "one row a symbol"]),
+    "a_symbol_that_was_not_scanned": (
+        "select session, 'NOPE' as symbol from features limit 1",
+        ["NOPE", "not scanned"],
+    ),
+    "chance": ("select session, symbol\nfrom features where random() < 0.5", ["line 2", "random()", "every time"]),
+    "the_clock": ("select session, symbol\nfrom features where session <= current_date", ["line 2", "current_date"]),
+    "a_sample": (f"{SELECT} using sample 10%", ["a sample without `repeatable`"]),
     "bad_rank": (f"-- rank: gap_percent desc\n{SELECT}", ["-- rank:", "gap_percent"]),
     "rank_that_is_no_expression": (f"-- rank: best first\n{SELECT}", ["-- rank:"]),
     "bad_limit": (f"-- limit: a few\n{SELECT}", ["line 1", "a few", "whole number"]),
@@ -307,6 +316,8 @@ def test_column_names_may_be_written_in_capitals(pipeline: Pipeline) -> None:
         f"{SELECT};",
         f"{SELECT};\n-- that was it; really\n",
         f"{SELECT} -- that was it; really",
+        f"{SELECT}; /* that was\n it; really */ ;",
+        "select session as Session, symbol as Symbol from features where symbol <> ';--é'",
         f"with mine as ({SELECT}) from mine",
         f"({SELECT}) order by symbol",
         "from features select session, symbol",
@@ -377,6 +388,21 @@ def test_a_scanner_reads_nothing_but_its_tables(pipeline: Pipeline, table: str) 
         (mine,) = [one for one in session.outcomes if one.scanner == "mine"]
         assert mine.hits is None
         assert "A scanner can read" in (mine.message or "")
+
+
+def test_the_functions_that_are_refused_are_those_that_duckdb_calls_unstable() -> None:
+    with duckdb.connect() as connection:
+        unstable = connection.execute(
+            "select distinct function_name from duckdb_functions() "
+            "where stability in ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"
+        ).fetchall()
+    # These need no refusal: they name the place and not the time, or fail by themselves.
+    harmless = {
+        "current_database", "current_query", "current_schema", "current_schemas", "current_setting", "currval",
+        "error", "getvariable", "in_search_path", "nextval", "setval", "sleep_ms", "stats", "vector_type",
+        "write_log",
+    }  # fmt: skip
+    assert {name for (name,) in unstable} - harmless <= UNREPEATABLE
 
 
 def test_the_features_that_scanners_see_are_those_kept_for_people(scanned_alone: Pipeline) -> None:

@@ -8,6 +8,7 @@ import pytest
 from scan_pipeline.features.catalogue import HISTORY_SESSIONS
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.sessions import Calendar
+from scan_pipeline.store.bars import hash_bars
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scans import change, copy_of, prepare, query, write_scanner
 
@@ -41,7 +42,11 @@ def data_versions(pipeline: Pipeline) -> dict[date, str]:
 def changed(pipeline: Pipeline, sql: str, *values: object) -> list[date]:
     """The sessions whose data version a change to the store changes."""
     before = data_versions(pipeline)
-    change(pipeline, sql, *values)
+    with pipeline.store.write() as connection:
+        connection.execute(sql, list(values)).fetchall()
+        hash_bars(
+            connection, [session for (session,) in connection.sql("select session from ingested_sessions").fetchall()]
+        )
     after = data_versions(pipeline)
     return [session for session in SESSIONS if after[session] != before[session]]
 
