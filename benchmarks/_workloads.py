@@ -95,6 +95,8 @@ def export(session: str, folder: str) -> dict[str, Any]:
     Bars as traded of the same history that our scan reads, by symbol and session; the splits known; the universe's
     market caps; the limits of the screen.
     """
+    from msgspec.structs import asdict
+
     from scan_pipeline.features.catalogue import HISTORY_SESSIONS
 
     pipeline = _pipeline()
@@ -109,7 +111,7 @@ def export(session: str, folder: str) -> dict[str, Any]:
     with pipeline.store.read() as connection:
         for name, query in queries.items():
             connection.execute(f"copy ({query}) to '{folder}/{name}.parquet' (format parquet)")
-    limits = pipeline.settings.screen.model_dump()
+    limits = asdict(pipeline.settings.screen)
     Path(folder, "limits.json").write_text(json.dumps(limits), encoding="utf-8")
     return {}
 

@@ -6,56 +6,54 @@ nested here as `SCAN_SCREEN__…`), and secrets of a provider's own.
 """
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from pydantic_settings import SettingsError as UnreadableSettings
+import msgspec
+from msgspec import Meta, Struct
 
 from scan_pipeline.errors import SettingsError
 from scan_pipeline.screening.limits import ScreenLimits
 
 #: The folder of the checkout: where `data/dagster_home/dagster.yaml` and `workspace.yaml` are.
 PROJECT_DIR = Path(__file__).resolve().parent.parent
+PREFIX = "SCAN_"
+_SCREEN = PREFIX + "SCREEN__"
 
 
-class Settings(BaseSettings):
+class Settings(Struct, frozen=True, kw_only=True):
     """All settings. Each field's environment variable is `SCAN_` and its name in capitals."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="SCAN_",
-        env_nested_delimiter="__",
-        env_file=".env",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
+    data_dir: Annotated[Path, Meta(description="Holds the database, published results, caches, dagster_home.")] = Path(
+        "data"
     )
-
-    data_dir: Path = Field(Path("data"), description="Holds the database, published results, caches, dagster_home.")
-    provider: Literal["demo", "files"] = Field("demo", description="Where bars come from.")
-    files_path: Path | None = Field(None, description="For provider `files`: a folder (or one file) of bars.")
-    demo_symbols: int = Field(6_000, ge=20, le=20_000, description="For provider `demo`: symbols in the market.")
-    max_rejected_share: float = Field(
-        0.05, ge=0, le=1, description="More of a session's bars lost to the bar rules than this stops the session."
+    provider: Annotated[Literal["demo", "files"], Meta(description="Where bars come from.")] = "demo"
+    files_path: Annotated[Path | None, Meta(description="For provider `files`: a folder (or one file) of bars.")] = None
+    demo_symbols: Annotated[int, Meta(ge=20, le=20_000, description="For provider `demo`: symbols in the market.")] = (
+        6_000
     )
-    screen: ScreenLimits = Field(ScreenLimits(), description="Default limits of the screen.")
-    batch_symbols: int = Field(2_000, ge=1, description="Symbols worked on at once; bounds memory.")
-    keep_features_sessions: int = Field(5, ge=0, description="Sessions kept in the table `features`.")
-    scanner_timeout_seconds: float = Field(60, gt=0, description="One query of one scanner; then it fails, alone.")
-    max_hits: int = Field(20_000, ge=1, description="A scanner that returns more hits for one session fails, alone.")
-    store_wait_seconds: float = Field(120, ge=0, description="How long to wait for a busy database.")
-    store_memory_limit: str = Field(
-        "2GB",
-        pattern=r"^\d+(\.\d+)? ?([KMGT]i?B|%)$",
-        description="DuckDB's memory limit; beyond it, it spills to disk.",
-    )
-
-    @field_validator("data_dir", "files_path", mode="after")
-    @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        # Dagster starts runs from folders of its own choosing: a relative path must not change its meaning there.
-        return path.expanduser().absolute() if path else None
+    max_rejected_share: Annotated[
+        float,
+        Meta(ge=0, le=1, description="More of a session's bars lost to the bar rules than this stops the session."),
+    ] = 0.05
+    screen: Annotated[ScreenLimits, Meta(description="Default limits of the screen.")] = ScreenLimits()
+    batch_symbols: Annotated[int, Meta(ge=1, description="Symbols worked on at once; bounds memory.")] = 2_000
+    keep_features_sessions: Annotated[int, Meta(ge=0, description="Sessions kept in the table `features`.")] = 5
+    scanner_timeout_seconds: Annotated[
+        float, Meta(gt=0, description="One query of one scanner; then it fails, alone.")
+    ] = 60
+    max_hits: Annotated[
+        int, Meta(ge=1, description="A scanner that returns more hits for one session fails, alone.")
+    ] = 20_000
+    store_wait_seconds: Annotated[float, Meta(ge=0, description="How long to wait for a busy database.")] = 120
+    store_memory_limit: Annotated[
+        str,
+        Meta(
+            pattern=r"^\d+(\.\d+)? ?([KMGT]i?B|%)$",
+            description="DuckDB's memory limit; beyond it, it spills to disk.",
+        ),
+    ] = "2GB"
 
     @property
     def database_path(self) -> Path:
@@ -90,20 +88,54 @@ class Settings(BaseSettings):
 
 def load_settings() -> Settings:
     """Read the settings. Raises SettingsError that names every wrong variable, its value's fault and what it is for."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise SettingsError("; ".join(_explain(dict(fault)) for fault in error.errors())) from error
-    except UnreadableSettings as error:
-        raise SettingsError(f"{error}. SCAN_SCREEN is JSON; rather set SCAN_SCREEN__MIN_PRICE and its like.") from error
+    given = {name.upper(): value for name, value in _variables().items() if value}
+    faults: list[str] = []
+    values = dict(_read(Settings, PREFIX, given, faults))
+    limits = dict(_read(ScreenLimits, _SCREEN, given, faults))
+    known = {_SCREEN + field.name.upper() for field in msgspec.structs.fields(ScreenLimits)}
+    faults += [
+        f"{name}={given[name]!r} is not usable: there is no such limit. Those that are: {', '.join(sorted(known))}."
+        for name in sorted(given.keys() - known)
+        if name.startswith(_SCREEN.rstrip("_"))
+    ]
+    if not faults:
+        try:
+            values["screen"] = ScreenLimits(**limits)
+        except ValueError as error:
+            named = ", ".join(f"{_SCREEN}{name.upper()}={value}" for name, value in limits.items())
+            faults.append(f"{named} is not usable: {error}. Correct it, or unset it.")
+    if faults:
+        raise SettingsError("; ".join(faults))
+    # Dagster starts runs from folders of its own choosing: a relative path must not change its meaning there.
+    values["data_dir"] = values.get("data_dir", Path("data")).absolute()
+    return Settings(**values)
 
 
-def _explain(fault: dict[str, Any]) -> str:
-    location = [str(part) for part in fault["loc"]]
-    field = Settings.model_fields.get(location[0])
-    purpose = f" ({field.description})" if field and field.description else ""
-    variable = "SCAN_" + "__".join(location).upper()
-    given = f"{variable}={fault.get('input')!r}"
-    if isinstance(fault.get("input"), dict):  # limits that contradict each other: name those that are set
-        given = ", ".join(f"{variable}__{name.upper()}={value}" for name, value in fault["input"].items())
-    return f"{given} is not usable: {fault['msg']}{purpose} Correct it, or unset it."
+def _variables() -> Mapping[str, str | None]:
+    """The environment, and what a file `.env` in the current folder adds to it."""
+    if not Path(".env").is_file():
+        return os.environ
+    from dotenv import dotenv_values
+
+    return dotenv_values(".env") | os.environ
+
+
+def _read(kind: type[Struct], prefix: str, given: Mapping[str, Any], faults: list[str]) -> Iterator[tuple[str, Any]]:
+    """The fields of a struct that are given, converted; what cannot be is added to `faults`."""
+    for field in msgspec.structs.fields(kind):
+        variable = prefix + field.name.upper()
+        if variable not in given or field.type is ScreenLimits:
+            continue
+        base, meta = get_args(field.type)
+        try:
+            yield field.name, msgspec.convert(given[variable], field.type, strict=False, dec_hook=_to_path)
+        except msgspec.ValidationError as error:
+            choices = f" (one of {', '.join(get_args(base))})" if get_args(base) and Path not in get_args(base) else ""
+            faults.append(
+                f"{variable}={given[variable]!r} is not usable: {error}{choices}. {meta.description} "
+                "Correct it, or unset it."
+            )
+
+
+def _to_path(kind: type, text: str) -> Path:
+    return Path(text).expanduser().absolute()

@@ -58,7 +58,7 @@ def settings_at(calendar_cache: Path) -> SettingsFactory:
     """`settings_at(data_dir, **overrides)`: settings with these values and the defaults for the rest."""
 
     def make(data_dir: Path, **overrides: object) -> Settings:
-        settings = Settings(_env_file=None, data_dir=data_dir, **overrides)
+        settings = Settings(data_dir=data_dir, **overrides)
         shutil.copytree(calendar_cache, settings.cache_dir, dirs_exist_ok=True)
         return settings
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from scan_pipeline.features.catalogue import HISTORY_SESSIONS
 from scan_pipeline.hits import Hit
@@ -65,7 +66,7 @@ def take_splits(pipeline: Pipeline, splits: Sequence[tuple[Any, ...]]) -> None:
 
 def with_settings(pipeline: Pipeline, **overrides: Any) -> Pipeline:
     """The same store, worked on with other settings."""
-    return Pipeline(pipeline.settings.model_copy(update=overrides))
+    return Pipeline(replace(pipeline.settings, **overrides))
 
 
 def in_one_pass(pipeline: Pipeline, sessions: Sequence[date], limits: ScreenLimits, *scanners: Any) -> None:
@@ -166,7 +167,7 @@ def situations(draw: st.DrawFn, calendar: Calendar, symbols: Sequence[str]) -> M
         "splits": list(splits.values()),
         "nights": draw(st.permutations(sessions)),
         "batches": draw(st.tuples(*[st.sampled_from([23, 100, 2_000])] * 2)),
-        "limits": draw(st.sampled_from([LIBERAL, ScreenLimits(), LIBERAL.model_copy(update={"max_symbols": 40})])),
+        "limits": draw(st.sampled_from([LIBERAL, ScreenLimits(), replace(LIBERAL, max_symbols=40)])),
     }
 
 

@@ -36,16 +36,16 @@ def test_without_any_variable_everything_has_a_default(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "fault"),
     [
-        ("SCAN_PROVIDER", "bloomberg", "'demo' or 'files'"),
-        ("SCAN_DEMO_SYMBOLS", "many", "valid integer"),
-        ("SCAN_DEMO_SYMBOLS", "3", "greater than or equal to 20"),
-        ("SCAN_MAX_REJECTED_SHARE", "5", "less than or equal to 1"),
-        ("SCAN_BATCH_SYMBOLS", "0", "greater than or equal to 1"),
-        ("SCAN_STORE_WAIT_SECONDS", "-1", "greater than or equal to 0"),
-        ("SCAN_SCREEN__MIN_PRICE", "one dollar", "valid number"),
-        ("SCAN_SCREEN__PRIORITY", "beauty", "'dollar_volume_20'"),
-        ("SCAN_SCREEN__UNKNOWN_MARKET_CAP", "maybe", "'pass' or 'reject'"),
-        ("SCAN_SCREEN__MIN_PRIZE", "2", "not permitted"),
+        ("SCAN_PROVIDER", "bloomberg", "one of demo, files"),
+        ("SCAN_DEMO_SYMBOLS", "many", "Expected `int`"),
+        ("SCAN_DEMO_SYMBOLS", "3", ">= 20"),
+        ("SCAN_MAX_REJECTED_SHARE", "5", "<= 1"),
+        ("SCAN_BATCH_SYMBOLS", "0", ">= 1"),
+        ("SCAN_STORE_WAIT_SECONDS", "-1", ">= 0"),
+        ("SCAN_SCREEN__MIN_PRICE", "one dollar", "Expected `float`"),
+        ("SCAN_SCREEN__PRIORITY", "beauty", "dollar_volume_20"),
+        ("SCAN_SCREEN__UNKNOWN_MARKET_CAP", "maybe", "one of pass, reject"),
+        ("SCAN_SCREEN__MIN_PRIZE", "2", "no such limit"),
     ],
 )
 def test_a_bad_value_is_explained_in_one_line_that_names_variable_and_value(
@@ -55,7 +55,6 @@ def test_a_bad_value_is_explained_in_one_line_that_names_variable_and_value(
     message = refused()
     assert message.startswith(f"{variable}='{value}' is not usable")
     assert fault in message
-    assert "Correct it, or unset it." in message
 
 
 def test_every_bad_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +127,7 @@ def test_relative_paths_keep_their_meaning_when_a_run_starts_elsewhere(
 
 
 def test_dagster_home_follows_the_data_folder_unless_it_is_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(_env_file=None, data_dir=folder / "there")
+    settings = Settings(data_dir=folder / "there")
     assert settings.dagster_home == folder / "there" / "dagster_home"
     monkeypatch.setenv("DAGSTER_HOME", str(folder / "home"))
     assert settings.dagster_home == folder / "home"

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 import click
+from msgspec.structs import replace
 from rich.console import Console
 
 from scan_pipeline import __version__
@@ -224,7 +225,7 @@ def demo() -> None:
     from scan_pipeline.cli.status import held_sessions
     from scan_pipeline.providers.demo import FIRST, LAST, DemoProvider
 
-    settings = load_settings().model_copy(update={"provider": "demo"})
+    settings = replace(load_settings(), provider="demo")
     pipeline = Pipeline(settings)
     started = time.perf_counter()
     with REMARKS.status("Making the demo market …") if REMARKS.is_terminal else _quiet():

@@ -1,8 +1,9 @@
 """Run configuration that the Launchpad shows: the limits of the screen, typed, with defaults from the settings."""
 
-from typing import Any
+from typing import Any, get_args
 
 import dagster as dg
+import msgspec
 from pydantic import Field, create_model
 
 from scan_pipeline.screening.limits import ScreenLimits
@@ -10,16 +11,16 @@ from scan_pipeline.screening.limits import ScreenLimits
 
 def screen_config(defaults: ScreenLimits) -> type[dg.Config]:
     """A Dagster config class with the fields of `ScreenLimits`, so that they are defined once."""
-    fields: dict[str, Any] = {
-        name: (field.annotation, Field(default=getattr(defaults, name), description=field.description))
-        for name, field in ScreenLimits.model_fields.items()
-    }
+    fields: dict[str, Any] = {}
+    for field in msgspec.structs.fields(ScreenLimits):
+        kind, meta = get_args(field.type)
+        fields[field.name] = (kind, Field(default=getattr(defaults, field.name), description=meta.description))
     return create_model("ScreenConfig", __base__=dg.Config, __doc__=ScreenLimits.__doc__, **fields)
 
 
 def to_limits(config: dg.Config) -> ScreenLimits:
     """The limits that a run was configured with. Raises Failure, in words, for limits that contradict each other."""
     try:
-        return ScreenLimits.model_validate(config.model_dump())
-    except ValueError as error:
+        return msgspec.convert(config.model_dump(), ScreenLimits)
+    except msgspec.ValidationError as error:
         raise dg.Failure(f"The screen's limits in the run config cannot be used: {error}") from error

@@ -5,6 +5,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
+
+from msgspec.structs import FieldInfo, fields
 
 from scan_pipeline.features.catalogue import FEATURES
 from scan_pipeline.schema import TABLES
@@ -31,18 +34,20 @@ def tables_page() -> str:
 def settings_page() -> str:
     """Every setting with its default."""
     rows = []
-    for name, field in Settings.model_fields.items():
-        if name == "screen":
-            rows += [
-                (f"SCAN_SCREEN__{limit.upper()}", str(one.default), one.description or "")
-                for limit, one in ScreenLimits.model_fields.items()
-            ]
+    for field in fields(Settings):
+        if field.name == "screen":
+            rows += [_setting("SCAN_SCREEN__", limit) for limit in fields(ScreenLimits)]
         else:
-            default = "" if field.default is None else str(field.default)
-            rows.append((f"SCAN_{name.upper()}", default, field.description or ""))
+            rows.append(_setting("SCAN_", field))
     rows.append(("DAGSTER_HOME", "dagster_home in the data folder", "Where Dagster keeps runs and events."))
     intro = "Environment variables, or lines in a file `.env` in the folder that you work in. A wrong value is named."
     return "\n\n".join(("# Settings", intro, _markdown(("variable", "default", "what"), rows))) + "\n"
+
+
+def _setting(prefix: str, field: FieldInfo) -> tuple[str, str, str]:
+    _, meta = get_args(field.type)
+    default = "" if field.default is None else str(field.default)
+    return f"{prefix}{field.name.upper()}", default, meta.description
 
 
 def _markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import asdict
 
 from scan_pipeline.errors import SettingsError
 from scan_pipeline.screening.limits import ScreenLimits
@@ -90,7 +91,8 @@ def decide(
     connection.execute("create or replace temp table screened (session DATE)")
     connection.executemany("insert into screened values (?)", [[session] for session in sessions])
     connection.execute("delete from prefiltered_symbols where session in (from screened)")
-    connection.execute(_DECIDE.format(priority=limits.priority), limits.model_dump(exclude={"priority"}))
+    given = {name: limit for name, limit in asdict(limits).items() if name != "priority"}
+    connection.execute(_DECIDE.format(priority=limits.priority), given)
     for name in ("measured", "measured_symbols"):
         connection.unregister(name)
     funnels = connection.execute(_FUNNEL).fetchall()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 
 from scan_pipeline.errors import SettingsError
 from scan_pipeline.pipeline import Pipeline
@@ -104,7 +105,7 @@ def flat(symbol: str, day: str, close: float, volume: float) -> Row:
 
 
 def screen(pipeline: Pipeline, **limits: Any) -> Funnel:
-    [funnel] = pipeline.screen([SESSION], LIMITS.model_copy(update=limits))
+    [funnel] = pipeline.screen([SESSION], replace(LIMITS, **limits))
     return funnel
 
 

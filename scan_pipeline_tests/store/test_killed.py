@@ -43,7 +43,7 @@ for number in itertools.count(1):
     shutil.copytree(folder / "before", data_dir)
     child = os.fork()
     if child == 0:
-        pipeline = Pipeline(Settings(_env_file=None, data_dir=data_dir, provider="files", files_path=feed))
+        pipeline = Pipeline(Settings(data_dir=data_dir, provider="files", files_path=feed))
         kill_before_line(number)
         list(pipeline.ingest([session], "new"))
         os._exit(0)
@@ -60,7 +60,7 @@ from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.settings import Settings
 
 data_dir, feed = map(Path, sys.argv[1:3])
-pipeline = Pipeline(Settings(_env_file=None, data_dir=data_dir, provider="files", files_path=feed))
+pipeline = Pipeline(Settings(data_dir=data_dir, provider="files", files_path=feed))
 print("ready", flush=True)
 while True:
     for day in sys.argv[3:]:
