@@ -151,11 +151,10 @@ class Pipeline:
         self.calendar.require_closed(sessions)
         denied = read_deny_list(self.settings.deny_list_path)
         funnels = []
-        with self.monitor.stage("screen", len(sessions), "sessions") as stage:
+        with self.monitor.stage("screen", len(sessions), "sessions") as stage, self.store.write() as connection:
             for group, window, start in self._groups(sessions, catalogue.SCREEN_SESSIONS):
-                with self.store.write() as connection:
-                    measured = self._measure(connection, group, window, start)
-                    funnels += decide(connection, group, measured, limits, denied)
+                measured = self._measure(connection, group, window, start)
+                funnels += decide(connection, group, measured, limits, denied)
                 stage.advance(len(group))
         return funnels
 

@@ -1,8 +1,7 @@
 """What all tests share: settings that nothing outside can touch, the calendar, and two markets.
 
 Tests use real files and a real database in a folder of their own. Nothing is read from the environment, from `.env` or
-from the project's `data/`. Session-scoped fixtures are made once in each test process: tests that share a costly one
-are kept in one process with `pytest.mark.xdist_group`.
+from the project's `data/`. Session-scoped fixtures are made once in each test process; the tests of a file share one.
 """
 
 import os

@@ -25,8 +25,6 @@ from scan_pipeline.sessions import Calendar
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scans import change, content, copy_of, query, write_scanner
 
-pytestmark = pytest.mark.xdist_group("range equals nights")
-
 TABLES = ("prefiltered_symbols", "scan_results", "scanner_outcomes")
 
 #: A user's scanners. The first looks at rows one by one and tells every feature to the last bit; the others look at
@@ -278,7 +276,6 @@ def test_sums_over_a_session_are_the_same_to_the_last_bit_in_a_pass_of_any_size(
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("range equals nights, real")
 def test_thirty_real_sessions_in_one_pass_equal_their_nights(
     real_market: Path, settings_at: SettingsFactory, tmp_path: Path, calendar: Calendar
 ) -> None:

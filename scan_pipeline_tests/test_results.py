@@ -16,8 +16,6 @@ from scan_pipeline.store.results import keep_features
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scans import change, content, copy_of, prepare, query, write_scanner
 
-pytestmark = pytest.mark.xdist_group("scanners")
-
 SESSIONS = [date(2025, 9, day) for day in (22, 23, 24, 25, 26)]
 TABLES = ("scan_results", "scanner_outcomes")
 

@@ -2,7 +2,8 @@
 
 A new feature is one entry. `lookback` is the number of bars before the as-of one that a value needs; for a recursion
 (an exponential average) it includes the warm-up after which older bars weigh less than 1e-7, so that more history
-changes nothing beyond 1e-6 of the price. Until TA-Lib has the bars that it needs, a value is null.
+changes nothing beyond 1e-6 of the price. (`rsi_14` is a ratio of such means: a move a hundred times the usual shows in
+it for longer, to 1e-4.) Until TA-Lib has the bars that it needs, a value is null.
 
 Formulas are in terms of bars as charts use them: split-adjusted as known on the as-of session, traded bars only.
 """

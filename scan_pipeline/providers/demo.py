@@ -60,6 +60,7 @@ def make_market(folder: Path, symbols: int, calendar: Calendar) -> None:
     sessions = np.array(calendar.between(FIRST, LAST), dtype="datetime64[D]")
     holidays = np.array([day for day in calendar.closed_weekdays() if FIRST < day < LAST], dtype="datetime64[D]")
     aside = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(aside, ignore_errors=True)  # left by a killed process that had our number
     (aside / "feed").mkdir(parents=True)
     try:
         # On disk, so that making the market takes no more memory than scanning it.

@@ -63,8 +63,10 @@ class FilesProvider:
     def splits(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
         """The rows of `splits.csv`."""
         path = self._beside / "splits.csv"
-        required = ("symbol", "ex_date", "split_from", "split_to")
-        return read_table(connection, path, SPLIT_COLUMNS, SPLIT_ALIASES, required) if path.exists() else None
+        if not path.exists():
+            return None
+        ratio = ("split_from", "split_to")
+        return read_table(connection, path, SPLIT_COLUMNS, SPLIT_ALIASES, ("symbol", "ex_date", *ratio), ratio)
 
     def reference(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
         """The rows of `symbols.csv`."""
@@ -251,20 +253,24 @@ def read_table(
     types: Mapping[str, str],
     aliases: Mapping[str, str],
     required: Sequence[str],
+    positive: Sequence[str] = (),
 ) -> duckdb.DuckDBPyRelation:
-    """A CSV file as a relation with the columns `types`, in that order; columns it lacks are null.
+    """A CSV file as a relation with the columns `types`, in that order; columns it lacks are null. Text is trimmed.
 
-    Raises ProviderError for unrecognised columns, broken lines, and the first value that cannot be read.
+    Raises ProviderError for unrecognised columns, broken lines, and the first value that cannot be read or, in the
+    columns `positive`, is not above zero and finite.
     """
     try:
         header, delimiter = _csv_header(path)
         columns = _recognise(path, header, aliases, required)
         text = connection.sql(f"from {_csv(_quote(path), header, delimiter)}")
-        text = text.project(", ".join(f"{_identifier(theirs)} as {ours}" for ours, theirs in columns.items()))
+        trimmed = [f"nullif(trim({_identifier(theirs)}), '') as {ours}" for ours, theirs in columns.items()]
+        text = text.project(", ".join(trimmed))
         text = text.project("row_number() over () as row, *")
         faults = " or ".join(
             [f"({name} is not null and try_cast({name} as {types[name]}) is null)" for name in columns]
             + [f"{name} is null" for name in required]
+            + [f"not coalesce(try_cast({name} as DOUBLE) between 1e-9 and 1e9, false)" for name in positive]
         )
         faulty = text.filter(faults).limit(1).fetchall()
     except (duckdb.Error, OSError, UnicodeDecodeError) as error:
@@ -272,9 +278,11 @@ def read_table(
     if faulty:
         row, *values = faulty[0]
         line = _line_of(path, row)
+        above = f", with {' and '.join(positive)} above 0" if positive else ""
         raise ProviderError(
             f"{path}, line {line}: {dict(zip(columns, values, strict=True))} cannot be read. "
-            f"Expected: {', '.join(f'{name} {types[name]}' for name in columns)}. Mend or remove the line."
+            f"Expected: {', '.join(f'{name} {types[name]}' for name in columns)}"
+            f"{above}. Mend or remove the line."
         )
     return text.project(
         ", ".join(f"{name if name in columns else 'null'}::{kind} as {name}" for name, kind in types.items())

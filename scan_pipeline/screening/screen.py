@@ -92,7 +92,9 @@ def decide(
     connection.executemany("insert into screened values (?)", [[session] for session in sessions])
     connection.execute("delete from prefiltered_symbols where session in (from screened)")
     given = {name: limit for name, limit in asdict(limits).items() if name != "priority"}
-    connection.execute(_DECIDE.format(priority=limits.priority), given)
+    # Without a cap there is nothing to rank.
+    place = _PLACE.format(priority=limits.priority) if limits.max_symbols else "null::INTEGER"
+    connection.execute(_DECIDE.format(place=place), given)
     for name in ("measured", "measured_symbols"):
         connection.unregister(name)
     funnels = connection.execute(_FUNNEL).fetchall()
@@ -104,6 +106,12 @@ _PASSED_BEFORE_CAP = (
     "ok_traded and ok_not_denied and ok_bars_held and ok_price and ok_average_volume and "
     "coalesce(ok_market_cap, $unknown_market_cap = 'pass')"
 )
+
+_PLACE = """
+case when passed_before_cap then row_number() over (
+    partition by session, passed_before_cap order by {priority} desc nulls last, symbol
+) end
+"""
 
 _FIRST_REASON = " ".join(
     f"when not coalesce({rule}, $unknown_market_cap = 'pass') then '{reason}'" for rule, reason in REASONS.items()
@@ -131,9 +139,7 @@ with decided as (
 ),
 ranked as (
     select *, {_PASSED_BEFORE_CAP} as passed_before_cap,
-        case when passed_before_cap and $max_symbols > 0 then row_number() over (
-            partition by session, passed_before_cap order by {{priority}} desc nulls last, symbol
-        ) end as priority_rank
+        {{place}} as priority_rank
     from decided
 ),
 judged as (select *, coalesce(priority_rank <= $max_symbols, true) as ok_within_cap from ranked)

@@ -41,8 +41,7 @@ def record_splits(connection: Connection, splits: duckdb.DuckDBPyRelation) -> in
         create or replace temp table merged as
         select symbol, ex_date, given.split_from, given.split_to,
             least(coalesce(given.known_on, ex_date), splits.known_on) as known_on
-        from (select distinct on (symbol, ex_date) * from given_splits) given left join splits using (symbol, ex_date)
-        where given.split_from > 0 and given.split_to > 0 and isfinite(given.split_from + given.split_to);
+        from (select distinct on (symbol, ex_date) * from given_splits) given left join splits using (symbol, ex_date);
         delete from splits where (symbol, ex_date) in (select symbol, ex_date from merged);
         insert into splits select * from merged order by ex_date, symbol;
         drop table merged;
@@ -98,7 +97,9 @@ known as (
     select symbol, name, exchange, type, sector, industry, country, listed,
         case when delisted <= $session then delisted end as delisted
     from reference
-    qualify row_number() over (partition by symbol order by as_of <= $session desc nulls last, as_of desc) = 1
+    qualify row_number() over (
+        partition by symbol order by coalesce(as_of <= $session, true) desc, as_of desc nulls last
+    ) = 1
 ),
 caps as (
     select symbol, arg_max(market_cap, as_of) as market_cap

@@ -55,9 +55,6 @@ def scanned(tmp_path_factory: pytest.TempPathFactory, demo_market: Path, setting
     return terminal
 
 
-pytestmark = pytest.mark.xdist_group("cli")
-
-
 def test_a_night_prints_hits_the_funnel_times_memory_and_what_failed(scanned: Terminal) -> None:
     done = scanned.type("run", "--session", "2025-12-31")
     assert "nightly_scan of 2025-12-31" in done.stdout

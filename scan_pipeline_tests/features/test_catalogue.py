@@ -162,7 +162,6 @@ def test_bars_before_those_that_are_read_are_counted(demo_pipeline: Pipeline, de
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("real features")
 @pytest.mark.parametrize("yardstick", YARDSTICKS)
 @pytest.mark.parametrize("symbol", REAL_SYMBOLS)
 def test_features_of_a_real_symbol_equal_their_formulas(real_pipeline: Pipeline, symbol: str, yardstick: str) -> None:
@@ -180,7 +179,6 @@ REAL_SPLITS = {
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("real features")
 @pytest.mark.parametrize("symbol", REAL_SPLITS)
 def test_a_real_split_changes_what_is_read_from_its_ex_date_on_and_never_what_is_stored(
     real_pipeline: Pipeline, real_market: Path, symbol: str

@@ -12,8 +12,6 @@ from scan_pipeline.providers.demo import FIRST, FUNDS, LAST, DemoProvider, make_
 from scan_pipeline.sessions import Calendar
 from scan_pipeline_tests.conftest import DEMO_SYMBOLS, SettingsFactory
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 MAKE = """
 import sys
 from pathlib import Path

@@ -15,7 +15,7 @@ from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scans import copy_of, prepare, query
 from scan_pipeline_tests.yardsticks import adjusted_bars, by_pandas
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("built-in scanners")]
+pytestmark = pytest.mark.slow
 
 FIRST, LAST = date(2025, 9, 4), date(2025, 11, 28)  # 61 sessions, in two groups of history
 

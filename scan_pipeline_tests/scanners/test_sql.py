@@ -12,10 +12,9 @@ import pytest
 from scan_pipeline.pipeline import Pipeline, ScannedSession
 from scan_pipeline.scanners.registry import BUILTIN_DIR
 from scan_pipeline.scanners.sql import UNREPEATABLE
+from scan_pipeline.screening.limits import ScreenLimits
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scans import change, content, copy_of, prepare, query, write_scanner
-
-pytestmark = pytest.mark.xdist_group("scanners")
 
 #: The middle of a quarter in which all three are scanned together; a split takes effect on the second.
 SESSIONS = [date(2025, 9, 23), date(2025, 9, 24), date(2025, 9, 25)]
@@ -419,7 +418,7 @@ def test_the_features_that_scanners_see_are_those_kept_for_people(scanned_alone:
 def test_a_night_on_which_nothing_passes_the_screen_is_a_night_without_hits(
     demo_pipeline: Pipeline, settings_at: SettingsFactory, tmp_path: Path
 ) -> None:
-    nothing = {"min_price": 499.999, "max_price": 500}
+    nothing = ScreenLimits(min_price=499.999, max_price=500)
     pipeline = prepare(copy_of(demo_pipeline, settings_at, tmp_path, screen=nothing), SESSIONS)
     scanned = scan(pipeline, "select f.session, f.symbol, sector from features f, universe u, bars b")
     for session in scanned:

@@ -12,8 +12,6 @@ from scan_pipeline.store.bars import hash_bars
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scans import change, copy_of, prepare, query, write_scanner
 
-pytestmark = pytest.mark.xdist_group("scanners")
-
 SESSIONS = [date(2025, 9, 23), date(2025, 9, 24), date(2025, 9, 25)]
 FIRST, SECOND, THIRD = SESSIONS
 

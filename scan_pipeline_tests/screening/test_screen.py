@@ -61,8 +61,6 @@ VERDICTS = {
     "NEVER_TRADED": "not traded that day",
 }
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 @pytest.fixture(scope="module")
 def market(

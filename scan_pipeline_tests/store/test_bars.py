@@ -343,9 +343,6 @@ def _write(folder: Path, rows: list[Row], csv: bool) -> None:
 # The real feed
 
 
-real = pytest.mark.xdist_group("real feed")
-
-
 @pytest.fixture(scope="module")
 def real_desk(real_feed: Path, settings_at: SettingsFactory, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     data = tmp_path_factory.mktemp("real")
@@ -353,7 +350,6 @@ def real_desk(real_feed: Path, settings_at: SettingsFactory, tmp_path_factory: p
 
 
 @pytest.mark.slow
-@real
 def test_the_real_feed_is_accounted_for_to_the_last_row(real_desk: Desk, calendar: Calendar) -> None:
     sessions = [str(day) for day in calendar.between(date(2015, 3, 20), date(2016, 3, 31))]
     outcomes = real_desk.ingest(*sessions).values()
@@ -370,7 +366,6 @@ def test_the_real_feed_is_accounted_for_to_the_last_row(real_desk: Desk, calenda
 
 
 @pytest.mark.slow
-@real
 def test_real_prices_are_stored_as_traded(real_desk: Desk, calendar: Calendar) -> None:
     days = [str(day) for day in calendar.between(date(2015, 7, 8), date(2015, 7, 21))]
     real_desk.ingest(*days)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from scan_pipeline.providers.base import ProviderError
 from scan_pipeline.sessions import Calendar
 from scan_pipeline.store.reference import UniverseSession
 from scan_pipeline_tests.desk import FRI, MON, THU, TUE, WED, WEEK, Desk, bar
@@ -249,4 +250,9 @@ def test_without_a_file_of_splits_those_held_stay(desk: Desk) -> None:
     ],
 )
 def test_a_ratio_that_is_none_never_reaches_the_prices(desk: Desk, ratio: str) -> None:
-    assert record(desk, SPLITS + f"AAA,2015-07-15,{ratio},\n") == []
+    with pytest.raises(ProviderError, match=r"splits\.csv, line 3: .*'AAA'.* above 0\. Mend or remove the line"):
+        record(desk, SPLITS + f"BBB,2015-07-15,1,2,\nAAA,2015-07-15,{ratio},\n")
+
+
+def test_symbols_are_trimmed(desk: Desk) -> None:
+    assert [row[0] for row in record(desk, SPLITS + " AAA ,2015-07-15, 1,2 ,\n")] == ["AAA"]
