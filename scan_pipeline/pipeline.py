@@ -155,6 +155,8 @@ class Pipeline:
             for group, window, start in self._groups(sessions, catalogue.SCREEN_SESSIONS):
                 measured = self._measure(connection, group, window, start)
                 funnels += decide(connection, group, measured, limits, denied)
+                connection.commit()  # group by group, which bounds memory; the file stays attached, which saves time
+                connection.begin()
                 stage.advance(len(group))
         return funnels
 

@@ -110,13 +110,14 @@ def adjust_for_splits(block: BarBlock, splits: Sequence[Split], first_as_of: int
     """The block as known on each session from `first_as_of` on: one series a symbol and stretch of equal knowledge.
 
     Each bar before a split's ex-date carries the product of the factors of all splits in effect, oldest ex-date first.
+    Takes the given block over: its arrays are changed, not copied.
     """
     by_symbol: dict[int, list[Split]] = {}
     for split in sorted(splits, key=lambda one: (one.ex, one.effective)):
         by_symbol.setdefault(split.symbol, []).append(split)
     if not by_symbol:
         return block
-    columns = {name: [values.copy()] for name, values in block.columns.items()}
+    columns = {name: [values] for name, values in block.columns.items()}
     symbol, valid_from, valid_to = list(block.symbol), list(block.valid_from), list(block.valid_to)
     sizes, session, bars_before = list(np.diff(block.offsets)), [block.session], list(block.bars_before)
     last_as_of = int(block.valid_to.max(initial=0))
@@ -124,10 +125,11 @@ def adjust_for_splits(block: BarBlock, splits: Sequence[Split], first_as_of: int
     for one, known in by_symbol.items():
         low, high = block.offsets[one], block.offsets[one + 1]
         days = block.session[low:high]
+        traded = {name: values[low:high].copy() for name, values in block.columns.items()}
         starts = sorted({first_as_of} | {s.effective for s in known if first_as_of < s.effective <= last_as_of})
         for number, (start, end) in enumerate(zip(starts, [*(s - 1 for s in starts[1:]), last_as_of], strict=True)):
             price, shares = _factors(days, [split for split in known if split.effective <= start])
-            adjusted = {name: block[name][low:high] * (shares if name == "volume" else price) for name in block.columns}
+            adjusted = {name: values * (shares if name == "volume" else price) for name, values in traded.items()}
             if number == 0:
                 valid_to[one] = end
                 for name, values in adjusted.items():

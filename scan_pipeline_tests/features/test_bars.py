@@ -100,17 +100,6 @@ def test_every_session_of_a_pass_reads_prices_as_known_on_its_evening(
                 )
 
 
-@given(traded, st.lists(splits(), max_size=8))
-def test_reading_prices_as_known_on_a_session_leaves_the_bars_as_traded_alone(
-    traded: set[tuple[int, int]], splits: list[Split]
-) -> None:
-    bars = sorted(traded)
-    as_traded = blocks(bars, prices_of(bars))
-    adjust_for_splits(as_traded, splits, 0)
-    for name, values in prices_of(bars).items():
-        assert as_traded[name].tolist() == values.tolist()
-
-
 @given(traded, st.lists(splits(), max_size=8), st.integers(0, SESSIONS - 1))
 def test_a_pass_over_a_range_reads_bit_for_bit_what_each_of_its_nights_read(
     traded: set[tuple[int, int]], splits: list[Split], first_as_of: int
