@@ -22,7 +22,7 @@ This is the only room that joins the layers. It knows no Dagster: `defs/` calls 
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any
 
@@ -43,7 +43,7 @@ from scan_pipeline.screening.limits import ScreenLimits
 from scan_pipeline.screening.screen import Funnel, Measured, decide, read_deny_list
 from scan_pipeline.sessions import Calendar, SessionArray
 from scan_pipeline.settings import Settings
-from scan_pipeline.store.bars import IngestedSession, take_in
+from scan_pipeline.store.bars import IngestedSession, read_accounts, take_in
 from scan_pipeline.store.connection import Connection, Store
 from scan_pipeline.store.history import data_versions, read_block
 from scan_pipeline.store.reference import UniverseSession, build_universe, record_splits
@@ -105,37 +105,64 @@ class Pipeline:
         """Where bars come from, as the settings say."""
         return make_provider(self.settings, self.calendar)
 
-    def record_splits(self) -> int:
+    def record_splits(self, provider: Provider | None = None) -> int:
         """Step 1. The number of split events held afterwards."""
-        provider = self.provider()
+        provider = provider or self.provider()
         with self.monitor.stage("splits", 0, "events") as stage, self.store.write() as connection:
             splits = provider.splits(connection)
             held = record_splits(connection, splits if splits is not None else _no_splits(connection))
             stage.done = held
         return held
 
-    def ingest(self, sessions: Sequence[date], run_id: str) -> Iterator[IngestedSession]:
+    def ingest(
+        self, sessions: Sequence[date], run_id: str, provider: Provider | None = None
+    ) -> Iterator[IngestedSession]:
         """Step 2. Replaces the sessions' bars, a part at a time, each in one transaction, and says what became of each.
+
+        A metered provider is not asked again for what is held and settled, and is asked for the correction window: the
+        held sessions just before the last one, which may still be revised. What changes there is in `bar_revisions`.
 
         Raises SessionError for a session that has not closed, and IngestError, after all others have landed, if the
         provider has no bar at all for some.
         """
         self.calendar.require_closed(sessions)
-        provider = self.provider()
+        provider = provider or self.provider()
         empty: list[date] = []
-        with self.monitor.stage("ingest", len(sessions), "sessions") as stage:
-            for run in self._consecutive(sessions):
+        wanted, held = self._due(sessions) if provider.is_metered else (sorted(sessions), [])
+        yield from held
+        with self.monitor.stage("ingest", len(wanted), "sessions") as stage:
+            for run in self._consecutive(wanted):
                 for part, previous, delivery in provider.deliveries(run, self.calendar.before(run[0], 1)):
                     with self.store.write() as connection:
                         self._refuse_to_mix(connection, provider)
                         landed, undated = take_in(connection, delivery, part, previous, run_id)
                     if undated:
                         self.monitor.say(f"{undated:,} delivered rows have no readable date; see rejected_bars.")
-                    yield from landed
+                    yield from (one for one in landed if one.session in sessions)
+                    for one in landed:
+                        if one.revised:
+                            self.monitor.say(f"{one.revised:,} bars of {one.session} were revised; see bar_revisions.")
                     empty += sorted(set(part) - {outcome.session for outcome in landed})
-                    stage.advance(len(part))
+                    stage.advance(len(part), provider.note(len(wanted) - stage.done - len(part)))
         if empty:
             raise IngestError(self._nothing_delivered(provider, empty))
+
+    def _due(self, sessions: Sequence[date]) -> tuple[list[date], list[IngestedSession]]:
+        """Which sessions a metered provider is asked for, and what became, then, of those that are held and settled.
+
+        A session is settled when it was taken in after the last of `sessions` closed, or when so many sessions have
+        passed between them that the vendor no longer revises it.
+        """
+        last = max(sessions)
+        window = self.calendar.between(self.calendar.before(last, self.settings.correction_sessions), last)
+        closed_at = self.calendar.closes_at(last).astimezone(UTC).replace(tzinfo=None)
+        held: dict[date, tuple[datetime, IngestedSession]] = {}
+        if self.store.exists:
+            with self.store.read() as connection:
+                held = read_accounts(connection)
+        revisable = {day for day in window if day in held and held[day][0] < closed_at}
+        settled = [held[day][1] for day in sorted(sessions) if day in held and day not in revisable]
+        return sorted((set(sessions) - held.keys()) | revisable), settled
 
     def build_universe(self, sessions: Sequence[date]) -> list[UniverseSession]:
         """Step 3. Replaces the universe of the sessions."""
@@ -347,6 +374,12 @@ class Pipeline:
     def _nothing_delivered(self, provider: Provider, empty: Sequence[date]) -> str:
         listed = ", ".join(map(str, empty[:5])) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
         held = provider.held()
+        if provider.is_metered:
+            why = "; ".join(sorted({provider.missing[day] for day in empty if day in provider.missing})[:3])
+            return (
+                f"The provider '{provider.name}' gave no bars for {listed}. {why or 'It has none.'} "
+                "What arrived is kept; the same command fetches the rest."
+            )
         has = f"It has {held[0]} to {held[1]}." if held else "It has no dated bar at all."
         return f"The provider '{provider.name}' has no bars for {listed}. {has} Choose sessions among them."
 

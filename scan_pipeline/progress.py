@@ -70,7 +70,7 @@ class Stage:
         self.done += amount
         now = time.perf_counter()
         if self.monitor.display:
-            self.monitor.display.show(self.name, self.done, self.total, self.unit)
+            self.monitor.display.show(self.name, self.done, self.total, self.unit + note)
         if self.monitor.log and now - self._said >= EVERY_SECONDS:
             self._said = now
             rate = self.done / (now - self.started)

@@ -10,7 +10,7 @@ because a session is always replaced as a whole, in one transaction.
 
 from dataclasses import dataclass
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,25 @@ PRICE_BARS = Table(
         ),
         Column("first_reported_on", "DATE", "The day of the first print that was seen."),
         Column("reported_on", "DATE", "The day of the print that stands."),
+        Column("vwap", "DOUBLE", "Volume-weighted mean price, where the vendor gives it.", "dollars"),
+        Column("trades", "BIGINT", "Number of trades, where the vendor gives it.", "trades"),
+    ),
+)
+BAR_REVISIONS = Table(
+    "bar_revisions",
+    "What changed in a bar after it was first taken in; an old value is null for a bar that came late, a new one for a "
+    "bar that was withdrawn.",
+    ("session", "symbol", "revised_at"),
+    (
+        SESSION,
+        SYMBOL,
+        *(
+            Column(f"{when}_{column.name}", "DOUBLE", f"The {when} {column.name}.", column.unit)
+            for when in ("old", "new")
+            for column in (*PRICES, VOLUME)
+        ),
+        Column("revised_at", "TIMESTAMP", "When the new values were taken in, in UTC."),
+        RUN_ID,
     ),
 )
 REJECTED_BARS = Table(
@@ -191,10 +210,22 @@ SCANNER_OUTCOMES = Table(
     ),
 )
 
+FETCHES = Table(
+    "fetches",
+    "What was fetched from a vendor beside bars, and when.",
+    ("what", "fetched_on"),
+    (
+        Column("what", "VARCHAR", "`splits`, or the name of a list of symbols."),
+        Column("fetched_on", "DATE", "The day in New York."),
+        Column("calls", "INTEGER", "Calls that it took."),
+    ),
+)
+
 #: The table `features` is not here: its columns are those of the feature catalogue, and it is a cache of the last
 #: few sessions, made anew when the catalogue changes.
 TABLES = (
     PRICE_BARS,
+    BAR_REVISIONS,
     REJECTED_BARS,
     INGESTED_SESSIONS,
     SPLITS,
@@ -202,4 +233,5 @@ TABLES = (
     PREFILTERED_SYMBOLS,
     SCAN_RESULTS,
     SCANNER_OUTCOMES,
+    FETCHES,
 )

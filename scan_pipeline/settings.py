@@ -19,6 +19,7 @@ from scan_pipeline.screening.limits import ScreenLimits
 #: The folder of the checkout: where `data/dagster_home/dagster.yaml` and `workspace.yaml` are.
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 PREFIX = "SCAN_"
+Provider = Literal["demo", "files", "massive"]
 _SCREEN = PREFIX + "SCREEN__"
 
 
@@ -28,11 +29,27 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_dir: Annotated[Path, Meta(description="Holds the database, published results, caches, dagster_home.")] = Path(
         "data"
     )
-    provider: Annotated[Literal["demo", "files"], Meta(description="Where bars come from.")] = "demo"
+    provider: Annotated[Provider, Meta(description="Where bars come from.")] = "demo"
     files_path: Annotated[Path | None, Meta(description="For provider `files`: a folder (or one file) of bars.")] = None
     demo_symbols: Annotated[int, Meta(ge=20, le=20_000, description="For provider `demo`: symbols in the market.")] = (
         6_000
     )
+    massive_url: Annotated[
+        str, Meta(pattern=r"^https?://[^/]+$", description="For provider `massive`: the vendor, or a gateway.")
+    ] = "https://api.massive.com"
+    massive_plan: Annotated[
+        str,
+        Meta(
+            pattern=r"^(basic|paid|\d+/\d+)$",
+            description="What the key's plan allows: `basic` (5 calls a minute), `paid`, or CALLS/SECONDS.",
+        ),
+    ] = "basic"
+    massive_concurrency: Annotated[int, Meta(ge=1, le=64, description="Calls under way at once.")] = 16
+    massive_timeout_seconds: Annotated[float, Meta(gt=0, description="One call; then it is tried again.")] = 30
+    massive_tries: Annotated[int, Meta(ge=1, le=20, description="Tries of one call before it is given up.")] = 6
+    correction_sessions: Annotated[
+        int, Meta(ge=0, le=20, description="Sessions before a night's that are fetched again, for corrections.")
+    ] = 3
     max_rejected_share: Annotated[
         float,
         Meta(ge=0, le=1, description="More of a session's bars lost to the bar rules than this stops the session."),
@@ -84,6 +101,26 @@ class Settings(Struct, frozen=True, kw_only=True):
     def dagster_home(self) -> Path:
         """`DAGSTER_HOME` where it is set, else `dagster_home` in the data folder."""
         return Path(os.environ.get("DAGSTER_HOME") or self.data_dir / "dagster_home").absolute()
+
+    @property
+    def rate_ledger_path(self) -> Path:
+        """Where calls to vendors are noted, so that all processes together keep to the plan."""
+        return self.cache_dir / "calls.sqlite"
+
+
+def massive_key() -> str:
+    """The vendor's key, from MASSIVE_API_KEY or POLYGON_API_KEY. Raises SettingsError where there is none.
+
+    It is no field of `Settings`, which are printed and compared.
+    """
+    given = _variables()
+    key = given.get("MASSIVE_API_KEY") or given.get("POLYGON_API_KEY")
+    if not key:
+        raise SettingsError(
+            "SCAN_PROVIDER=massive needs a key: set MASSIVE_API_KEY in the environment or in .env. "
+            "https://massive.com gives one away."
+        )
+    return key
 
 
 def load_settings() -> Settings:

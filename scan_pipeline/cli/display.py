@@ -28,7 +28,7 @@ class Bars:
         """See `Display.show`. A stage without a known total pulses."""
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total or None, unit=unit)
-        self._progress.update(self._tasks[stage], completed=done, total=total or None)
+        self._progress.update(self._tasks[stage], completed=done, total=total or None, unit=unit)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
 import click
 from msgspec.structs import replace
@@ -12,9 +12,9 @@ from rich.console import Console
 
 from scan_pipeline import __version__
 from scan_pipeline.cli.display import progress_bars
-from scan_pipeline.errors import ScanPipelineError, SessionError
+from scan_pipeline.errors import ScanPipelineError, SessionError, SettingsError, StoreError
 from scan_pipeline.pipeline import Pipeline
-from scan_pipeline.settings import Settings, load_settings
+from scan_pipeline.settings import Provider, Settings, load_settings
 
 #: Where the output is no terminal it has no width of its own; tables get room.
 OUT = Console(width=None if sys.stdout.isatty() else 140)
@@ -56,9 +56,12 @@ def _session(name: str, text: str) -> Callable[..., Any]:
 @main.command()
 @_session("from", "First session.")
 @_session("to", "Last session; the last closed one if left out.")
-def ingest(from_session: str | None, to_session: str | None) -> None:
+@click.option("--provider", type=click.Choice(get_args(Provider)), help="Instead of SCAN_PROVIDER.")
+def ingest(from_session: str | None, to_session: str | None, provider: Provider | None) -> None:
     """Take in bars and splits of a range of sessions, replacing what is held of them."""
     settings = load_settings()
+    if provider:
+        settings = replace(settings, provider=provider)
     pipeline = Pipeline(settings)
     sessions = _range(pipeline, from_session, to_session)
     _ingest(settings, sessions)
@@ -191,6 +194,32 @@ def features() -> None:
     for one in FEATURES:
         table.add_row(one.name, one.unit, str(one.lookback), one.formula, one.source)
     OUT.print(table)
+
+
+@main.command()
+@click.option("--port", default=8030, show_default=True, help="0: any free port.")
+def gateway(port: int) -> None:
+    """Serve the vendor's API on loopback, from the store."""
+    from scan_pipeline.gateway.server import HOST, Gateway, serve
+
+    pipeline = Pipeline(load_settings())
+    if not pipeline.store.exists:
+        raise StoreError("There is no bar to serve yet. `scan-pipeline ingest --from … --to …` takes some in.")
+    here = Gateway(pipeline.store, pipeline.calendar)
+
+    def started(at: int) -> None:
+        OUT.print(
+            f"The vendor's API on http://{HOST}:{at}, from {pipeline.store.path}. Any key is good. Ctrl-C ends it.\n"
+            f"  curl 'http://{HOST}:{at}/v2/aggs/ticker/SPY/prev?apiKey=any'"
+        )
+
+    try:
+        serve(here, port, started)
+    except OSError as error:
+        raise SettingsError(f"Port {port} cannot be served: {error.strerror}. Choose another with --port.") from error
+    finally:
+        answered = ", ".join(f"{count:,} {kind}" for kind, count in sorted(here.answered.items()))
+        OUT.print(f"Answered: {answered or 'nothing'}.")
 
 
 @main.command()

@@ -45,18 +45,22 @@ def build_assets(
     def splits(context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]) -> None:
         """Split events, each with the day on which it was known."""
         with _step(context, pipelines) as step:
-            held = step.pipeline.record_splits()
+            provider = step.pipeline.provider()
+            held = step.pipeline.record_splits(provider)
             for session in step.sessions:
-                step.landed(session, {"splits_held": held})
+                step.landed(session, {"splits_held": held, **metadata.calls(provider)})
 
     @dg.asset(**common, kinds={"duckdb"}, check_specs=[checks.REJECTED_SHARE])
     def price_bars(context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare class
         """The bar of every symbol, as traded. What is no bar is in `rejected_bars`, with the rule that says so."""
         ingested = []
         with _step(context, pipelines) as step:
-            for one in step.pipeline.ingest(step.sessions, context.run.run_id):
+            provider = step.pipeline.provider()
+            for one in step.pipeline.ingest(step.sessions, context.run.run_id, provider):
                 ingested.append(one)
                 step.landed(one.session, metadata.ingested(one), now=True)
+            for session in step.sessions:
+                context.add_asset_metadata(metadata.calls(provider), partition_key=str(session))
         return dg.MaterializeResult(
             check_results=[checks.rejected_share(ingested, pipelines.settings.max_rejected_share)]
         )

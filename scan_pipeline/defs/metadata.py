@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from scan_pipeline.pipeline import ScannedSession
+from scan_pipeline.providers.base import Provider
 from scan_pipeline.screening.screen import REASONS, Funnel
 from scan_pipeline.store.bars import IngestedSession
 from scan_pipeline.store.reference import UniverseSession
@@ -24,8 +25,15 @@ def ingested(one: IngestedSession) -> dict[str, Any]:
         "rejected": sum(one.rejected.values()),
         "lost_bars": one.lost_bars,
         "lost_share": one.lost_share,
+        "revised": one.revised,
+        **({"not_fetched": "It is held, and the vendor no longer changes it."} if one.was_held else {}),
         **{f"rejected_{rule}": count for rule, count in one.rejected.items()},
     }
+
+
+def calls(provider: Provider) -> dict[str, Any]:
+    """Calls made to the vendor for all sessions of the step together; nothing where calls are free."""
+    return {"calls": provider.calls} if provider.is_metered else {}
 
 
 def universe(one: UniverseSession) -> dict[str, Any]:

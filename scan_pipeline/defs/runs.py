@@ -180,7 +180,7 @@ def _failure(result: "dg.ExecuteInProcessResult") -> RunFailed:
             data = event.step_failure_data
             given = data.user_failure_data
             error = data.error
-            words = (given.description if given else None) or (error.message.strip() if error else "")
+            words = (given.description if given else None) or ((error.cause or error).message.strip() if error else "")
             said.append(f"{event.step_key}: {words}" if words else f"{event.step_key} failed")
             traceback += error.to_string() if error else ""
         if event.event_type_value == "ASSET_CHECK_EVALUATION":

@@ -4,7 +4,7 @@ A provider knows where rows come from and hands them over as delivered. It judge
 nothing. A new provider is one new file and one line in `providers/__init__.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Protocol
 
@@ -15,7 +15,8 @@ from scan_pipeline.errors import ScanPipelineError
 #: The columns of a delivery. Types are free where noted: the bar rules read what can be read.
 #: `source` VARCHAR; `raw` a struct of the row as delivered; `session_day` DATE or null; the rest text or numbers.
 DELIVERED_COLUMNS = (
-    "source", "reported_on", "symbol", "session_day", "open", "high", "low", "close", "volume", "adj_close", "raw",
+    "source", "reported_on", "symbol", "session_day", "open", "high", "low", "close", "volume", "adj_close",
+    "vwap", "trades", "raw",
 )  # fmt: skip
 
 #: Columns of reference rows, one or more a symbol. `as_of` is the day from which `market_cap` was known; a market cap
@@ -66,6 +67,21 @@ class Provider(Protocol):
 
     def reference(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
         """Reference data with REFERENCE_COLUMNS; None if it has none to give."""
+
+    @property
+    def is_metered(self) -> bool:
+        """Whether every session costs a call: then those that are held and settled are not asked for again."""
+
+    @property
+    def calls(self) -> int:
+        """Calls made to the vendor so far."""
+
+    @property
+    def missing(self) -> Mapping[date, str]:
+        """Sessions that could not be delivered, and why."""
+
+    def note(self, sessions_left: int) -> str:
+        """What the progress should add about calls and waiting; empty, or beginning with a comma."""
 
     def held(self) -> tuple[date, date] | None:
         """The first and the last date it has bars for, where it can tell cheaply."""

@@ -21,11 +21,13 @@ BAR_ALIASES = {
     "symbol": "symbol", "ticker": "symbol",
     "session": "session", "date": "session", "timestamp": "session",
     "open": "open", "high": "high", "low": "low", "close": "close", "volume": "volume",
-    "adj_close": "adj_close", "reported_on": "reported_on",
+    "adj_close": "adj_close", "vwap": "vwap", "vw": "vwap", "trades": "trades", "transactions": "trades",
+    "reported_on": "reported_on",
 }  # fmt: skip
 REQUIRED_BAR_COLUMNS = ("session", "open", "high", "low", "close", "volume")
 SPLIT_ALIASES = {name: name for name in SPLIT_COLUMNS} | {"ticker": "symbol", "execution_date": "ex_date"}
 REFERENCE_ALIASES = {name: name for name in REFERENCE_COLUMNS} | {"ticker": "symbol"}
+_NUMBERS = ("open", "high", "low", "close", "volume", "adj_close", "vwap", "trades")
 
 #: A part holds a month: large enough to be quick, small enough that a killed ingest loses little.
 SESSIONS_A_PART = 21
@@ -44,6 +46,10 @@ class FileGroup:
 
 class FilesProvider:
     """The provider `files`: a folder of bar files, or a single one."""
+
+    is_metered = False
+    calls = 0
+    missing: Mapping[date, str] = {}
 
     def __init__(self, path: Path | None, name: str = "files") -> None:
         if path is None:
@@ -74,6 +80,10 @@ class FilesProvider:
         return (
             read_table(connection, path, REFERENCE_COLUMNS, REFERENCE_ALIASES, ("symbol",)) if path.exists() else None
         )
+
+    def note(self, sessions_left: int) -> str:
+        """Nothing: reading files is neither limited nor waited for."""
+        return ""
 
     def held(self) -> tuple[date, date] | None:
         """The first and last date in the files."""
@@ -138,6 +148,7 @@ class FilesDelivery:
 
 _BROKEN_LINES = """
 select distinct on (scans.file_path, errors.line) scans.file_path, null, null, null, null, null, null, null, null, null,
+    null, null,
     to_json({'line': errors.line::VARCHAR, 'text': errors.csv_line, 'fault': errors.error_message})
 from reject_errors errors join reject_scans scans using (scan_id, file_id)
 """
@@ -212,7 +223,7 @@ def _select(group: FileGroup) -> str:
     raw = ", ".join(f"{_literal(name)}: {_identifier(name)}" for name in group.header)
     # A file without a symbol column holds one symbol, and is named after it.
     symbol = theirs("symbol", "parse_filename(_source, true)")
-    numbers = ", ".join(f"{theirs(name)} as {name}" for name in ("open", "high", "low", "close", "volume", "adj_close"))
+    numbers = ", ".join(f"{theirs(name)} as {name}" for name in _NUMBERS)
     raw = f"to_json({{{raw}}})" if group.kind == "csv" else f"{{{raw}}}"
     return (
         f"select _source as source, {theirs('reported_on')} as reported_on, {symbol} as symbol, "

@@ -25,6 +25,9 @@ class IngestedSession:
     superseded: int
     rejected: dict[str, int]
     lost_bars: int
+    revised: int = 0
+    #: Not asked for again: it is held, and the vendor no longer changes it.
+    was_held: bool = False
 
     @property
     def lost_share(self) -> float:
@@ -41,13 +44,13 @@ def take_in(
     `previous` is the session before the first: rows dated on a closed day in between belong to the session after it.
     A row without a readable date belongs to the session of its `reported_on`, or, without one, to none.
 
+    What differs from the bars that were held is noted in `bar_revisions`.
     Returns what became of each session that something was delivered for, and the number of rejected rows of none.
     Must run in a write transaction.
     """
     connection.execute("create or replace temp table taken (session DATE)")
     connection.executemany("insert into taken values (?)", [[session] for session in sessions])
-    delivery.rows(connection).create_view("delivery", replace=True)
-    connection.execute("create or replace temp table delivered as from delivery")
+    connection.execute(f"create or replace temp table delivered as {delivery.rows(connection).sql_query()}")
     connection.execute(_JUDGE)
     connection.execute(
         """
@@ -71,9 +74,10 @@ def take_in(
     # A session for which nothing is delivered keeps what it has.
     connection.execute("delete from taken where session not in (select session from prints where session is not null)")
     connection.execute(_REPLACE_BARS)
-    undated = _replace_rejected(connection, delivery.name)
-    outcomes = _account(connection)
     taken_at = datetime.now(UTC).replace(tzinfo=None)
+    connection.execute(_NOTE_REVISIONS, {"revised_at": taken_at, "run_id": run_id})
+    undated = _replace_rejected(connection, delivery.name)
+    outcomes = _account(connection, taken_at)
     connection.execute("delete from ingested_sessions where session in (from taken)")
     if outcomes:
         connection.executemany(
@@ -85,7 +89,7 @@ def take_in(
             ],
         )  # fmt: skip
         hash_bars(connection, [one.session for one in outcomes])
-    connection.execute("drop table delivered; drop table judged; drop table prints; drop table taken")
+    connection.execute("drop table delivered; drop table judged; drop table prints; drop table seen; drop table taken")
     return outcomes, undated
 
 
@@ -97,7 +101,8 @@ with parsed as (
         nullif(trim(symbol), '') as symbol, session_day as day,
         try_cast(open as DOUBLE) as open, try_cast(high as DOUBLE) as high, try_cast(low as DOUBLE) as low,
         try_cast(close as DOUBLE) as close, try_cast(volume as DOUBLE) as volume,
-        try_cast(adj_close as DOUBLE) as adj_close,
+        try_cast(adj_close as DOUBLE) as adj_close, try_cast(vwap as DOUBLE) as vwap,
+        try_cast(trades as BIGINT) as trades,
         symbol as raw_symbol, raw
     from delivered
 ),
@@ -112,16 +117,25 @@ from judged asof left join taken on judged.counted_on <= taken.session
 """
 
 _REPLACE_BARS = """
-create or replace temp table seen as
-select session, symbol, first_reported_on from price_bars where session in (from taken);
+create or replace temp table seen as select * from price_bars where session in (from taken);
 delete from price_bars where session in (from taken);
 insert into price_bars
-select prints.session, symbol, open, high, low, close, volume, adj_close,
-    least(prints.first_reported_on, seen.first_reported_on), reported_on
+select prints.session, symbol, prints.open, prints.high, prints.low, prints.close, prints.volume, prints.adj_close,
+    least(prints.first_reported_on, seen.first_reported_on), prints.reported_on, prints.vwap, prints.trades
 from prints left join seen using (session, symbol)
 where rule is null and place = 1
 order by session, symbol;
-drop table seen;
+"""
+
+_NOTE_REVISIONS = """
+insert into bar_revisions
+select session, symbol, seen.open, seen.high, seen.low, seen.close, seen.volume,
+    bars.open, bars.high, bars.low, bars.close, bars.volume, $revised_at, $run_id
+from (from price_bars where session in (from taken)) bars full join seen using (session, symbol)
+where session in (select session from ingested_sessions)
+    and row(bars.open, bars.high, bars.low, bars.close, bars.volume)
+        is distinct from row(seen.open, seen.high, seen.low, seen.close, seen.volume)
+order by session, symbol
 """
 
 
@@ -138,6 +152,24 @@ def hash_bars(connection: Connection, sessions: Sequence[date]) -> None:
         """,
         [list(sessions)],
     )
+
+
+def read_accounts(connection: Connection) -> dict[date, tuple[datetime, IngestedSession]]:
+    """For every session held, when it was taken in (UTC) and what became of it then."""
+    rejected: dict[date, dict[str, int]] = {}
+    for session, rule, count in connection.execute(
+        "select session, rule, count(*) from rejected_bars where session is not null group by all"
+    ).fetchall():
+        rejected.setdefault(session, {})[rule] = count
+    return {
+        session: (
+            at,
+            IngestedSession(session, delivered, bars, superseded, rejected.get(session, {}), lost, was_held=True),
+        )
+        for session, delivered, bars, superseded, lost, at in connection.execute(
+            "select session, delivered, bars, superseded, lost_bars, ingested_at from ingested_sessions"
+        ).fetchall()
+    }
 
 
 def _replace_rejected(connection: Connection, source: str) -> int:
@@ -157,7 +189,7 @@ def _replace_rejected(connection: Connection, source: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _account(connection: Connection) -> list[IngestedSession]:
+def _account(connection: Connection, taken_at: datetime) -> list[IngestedSession]:
     totals: list[Any] = connection.execute(
         """
         with by_bar as (
@@ -176,7 +208,21 @@ def _account(connection: Connection) -> list[IngestedSession]:
         "group by all order by all"
     ).fetchall():
         rejected.setdefault(session, {})[rule] = count
+    revised = dict(
+        connection.execute(
+            "select session, count(*) from bar_revisions where revised_at = ? and session in (from taken) group by all",
+            [taken_at],
+        ).fetchall()
+    )
     return [
-        IngestedSession(session, int(rows), int(bars), int(superseded), rejected.get(session, {}), int(lost))
+        IngestedSession(
+            session,
+            int(rows),
+            int(bars),
+            int(superseded),
+            rejected.get(session, {}),
+            int(lost),
+            revised.get(session, 0),
+        )
         for session, rows, bars, superseded, lost in totals
     ]

@@ -12,7 +12,14 @@ from scan_pipeline import schema
 from scan_pipeline.errors import StoreError
 
 #: For each version before the current one, the statements that lead to the next.
-STEPS: dict[int, Sequence[str]] = {}
+STEPS: dict[int, Sequence[str]] = {
+    1: (
+        "alter table price_bars add column vwap DOUBLE",
+        "alter table price_bars add column trades BIGINT",
+        schema.BAR_REVISIONS.ddl,
+        schema.FETCHES.ddl,
+    ),
+}
 
 
 def current_version(connection: duckdb.DuckDBPyConnection) -> int:

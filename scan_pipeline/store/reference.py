@@ -35,7 +35,7 @@ def record_splits(connection: Connection, splits: duckdb.DuckDBPyRelation) -> in
 
     A split that was already known keeps the day on which it was first known. Must run in a write transaction.
     """
-    splits.create_view("given_splits", replace=True)
+    connection.execute(f"create or replace temp table given_splits as {splits.sql_query()}")
     connection.execute(
         """
         create or replace temp table merged as
@@ -45,6 +45,7 @@ def record_splits(connection: Connection, splits: duckdb.DuckDBPyRelation) -> in
         delete from splits where (symbol, ex_date) in (select symbol, ex_date from merged);
         insert into splits select * from merged order by ex_date, symbol;
         drop table merged;
+        drop table given_splits;
         """
     )
     row = connection.execute("select count(*) from splits").fetchone()

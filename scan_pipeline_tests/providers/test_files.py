@@ -216,7 +216,7 @@ def test_unknown_and_missing_columns_are_named_with_what_was_found_and_expected(
     assert message.startswith(f"{path}: columns not recognised or given twice: last, vwap; missing: close, volume.")
     assert "Found: symbol, date, open, high, low, last, vwap." in message
     assert "Expected: session, date, timestamp, open, high, low, close, volume;" in message
-    assert "optionally symbol, ticker, adj_close, reported_on." in message
+    assert "optionally symbol, ticker, adj_close, vwap, vw, trades, transactions, reported_on." in message
 
 
 def test_a_column_that_is_given_under_two_names_is_refused(desk: Desk) -> None:

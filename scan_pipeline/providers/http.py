@@ -1,0 +1,167 @@
+"""Asking a vendor over HTTP, politely: connections that are kept, the plan's rate, and another try where one is due.
+
+What belongs here: connections, rate limit, classification of failures, retries. What does not: what is asked for and
+what an answer means (`massive.py`). The key travels in a header and is never part of a message.
+"""
+
+import asyncio
+import email.utils
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+from pyrate_limiter import Limiter, Rate, SQLiteBucket
+
+from scan_pipeline.providers.base import ProviderError
+
+Parsed = TypeVar("Parsed")
+
+#: Added to every window of the rate limit: requests reach the server a little apart from how they left here.
+WINDOW_MARGIN_SECONDS = 0.5
+#: Waits between tries grow from the first to the last of these, with up to half of each added by chance.
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a subscription allows: so many calls in so many seconds."""
+
+    name: str
+    calls: int
+    seconds: float
+
+    def seconds_for(self, calls: int) -> float:
+        """How long so many calls take at least, in the long run."""
+        return calls * self.seconds / self.calls
+
+
+#: The vendor's plans. Paid ones are unlimited; it asks to stay under 100 calls a second.
+PLANS = {"basic": Plan("basic", 5, 60), "paid": Plan("paid", 95, 1)}
+
+
+def plan_named(name: str) -> Plan:
+    """One of PLANS, or a plan of its own: `CALLS/SECONDS`."""
+    if name in PLANS:
+        return PLANS[name]
+    calls, seconds = name.split("/")
+    return Plan(name, int(calls), float(seconds))
+
+
+class TransientError(Exception):
+    """An answer, or the lack of one, that another try may mend. `wait` is what the server asks for, in seconds."""
+
+    def __init__(self, words: str, wait: float | None = None) -> None:
+        super().__init__(words)
+        self.wait = wait
+
+
+class GivenUpError(ProviderError):
+    """All tries for one address failed, each in a way that another might have mended."""
+
+
+@dataclass
+class VendorClient:
+    """A vendor's API under a plan. Calls of all processes on this machine count: `ledger` is where they are noted."""
+
+    base_url: str
+    key: str
+    plan: Plan
+    ledger: Path
+    concurrency: int
+    timeout_seconds: float
+    tries: int
+    #: The settings to name when the vendor refuses.
+    key_setting: str = "MASSIVE_API_KEY"
+    calls: int = 0
+    waited_seconds: float = 0.0
+    _http: aiohttp.ClientSession | None = None
+    _limiter: Limiter | None = None
+    _slots: asyncio.Semaphore = field(init=False)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator["VendorClient"]:
+        """Connections, kept alive and shared, while the block runs."""
+        self.ledger.parent.mkdir(parents=True, exist_ok=True)
+        rate = Rate(self.plan.calls, int((self.plan.seconds + WINDOW_MARGIN_SECONDS) * 1000))
+        bucket = SQLiteBucket.init_from_file([rate], db_path=str(self.ledger), table="calls", use_file_lock=True)
+        self._limiter = Limiter(bucket, buffer_ms=5)
+        self._slots = asyncio.Semaphore(self.concurrency)
+        timeout = aiohttp.ClientTimeout(total=self.timeout_seconds)
+        connector = aiohttp.TCPConnector(limit=self.concurrency)
+        headers = {"Authorization": f"Bearer {self.key}", "Accept-Encoding": "gzip"}
+        try:
+            async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as self._http:
+                yield self
+        finally:
+            self._limiter.close()
+
+    async def get(self, address: str, parameters: Mapping[str, str], read: Callable[[bytes], Parsed]) -> Parsed:
+        """The answer of one address (a path, or a whole address of a next page), as `read` understands it.
+
+        `read` raises TransientError or ValueError for a body that is worth another try. Raises ProviderError for a
+        refusal that no other try would mend, and GivenUpError when all tries failed.
+        """
+        url = address if address.startswith("http") else self.base_url + address
+        if not url.startswith(self.base_url + "/"):
+            raise ProviderError(f"The vendor names another host, {url.split('?')[0]}; the key is not sent there.")
+        words = ""
+        for attempt in range(self.tries):
+            try:
+                async with self._slots:
+                    return read(await self._ask(url, parameters))
+            except TransientError as error:
+                words, wait = str(error), error.wait
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                words, wait = str(error) or type(error).__name__, None
+            if attempt + 1 < self.tries:
+                grown = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**attempt)
+                await asyncio.sleep(wait if wait is not None else grown * random.uniform(1, 1.5))
+        raise GivenUpError(f"{url.split('?')[0]} failed {self.tries} times, the last time: {words[:200]}")
+
+    async def _ask(self, url: str, parameters: Mapping[str, str]) -> bytes:
+        assert self._http
+        assert self._limiter
+        started = time.monotonic()
+        await self._limiter.try_acquire_async("call")
+        self.waited_seconds += time.monotonic() - started
+        self.calls += 1
+        async with self._http.get(url, params=parameters) as response:
+            if response.status == 200:
+                return await response.read()
+            body = await response.text(errors="replace")
+            raise self._refusal(response.status, body, response.headers.get("Retry-After"))
+
+    def _refusal(self, status: int, body: str, retry_after: str | None) -> Exception:
+        """What a status other than 200 means: an error for a person, or one for another try."""
+        said = body[:200].replace(self.key, "…") if self.key else body[:200]
+        if status == 429:
+            # Without a word of the server: its window is the plan's.
+            return TransientError("429, too many requests", _seconds(retry_after) or self.plan.seconds)
+        if status >= 500 or status == 408:
+            return TransientError(f"{status}: {said}", _seconds(retry_after))
+        mend = {
+            401: f"The key is not known. Correct {self.key_setting}.",
+            403: "The plan does not include this. Choose sessions within it, or another plan, and set "
+            "SCAN_MASSIVE_PLAN to it.",
+        }.get(status, "Check SCAN_MASSIVE_URL.")
+        return ProviderError(f"{self.base_url} refuses with {status}: {said} {mend}")
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """What a `Retry-After` header asks for: seconds, or a date; at most ten minutes."""
+    if not retry_after:
+        return None
+    try:
+        wait = float(retry_after)
+    except ValueError:
+        try:
+            wait = (email.utils.parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError):
+            return None
+    return min(max(wait, 0.0), 600.0)

@@ -1,0 +1,340 @@
+"""Bars and splits from Massive (formerly Polygon.io), one call a session for the whole market.
+
+What belongs here: which addresses are asked, what their answers must look like, and how sessions are fetched many at a
+time. What does not: connections, rate and retries (`http.py`), and what becomes of a row (`store/`).
+
+Facts of the API: https://massive.com/docs/rest/stocks/aggregates/daily-market-summary.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import duckdb
+import msgspec
+import numpy as np
+
+from scan_pipeline.providers.base import ProviderError
+from scan_pipeline.providers.http import GivenUpError, Plan, TransientError, VendorClient
+from scan_pipeline.sessions import NEW_YORK
+
+#: Sessions handed over at once at most: a transaction each.
+PART_SESSIONS = 20
+GROUPED = "/v2/aggs/grouped/locale/us/market/stocks/"
+
+
+class Row(msgspec.Struct, gc=False):
+    """One symbol's bar in an answer for the whole market. Missing and null values are for the bar rules to judge."""
+
+    T: str
+    o: float | None = None
+    h: float | None = None
+    l: float | None = None  # noqa: E741
+    c: float | None = None
+    v: float | None = None
+    vw: float | None = None
+    n: int | None = None
+
+
+class Grouped(msgspec.Struct):
+    """An answer for the whole market. Without `results` the day had no session."""
+
+    status: str
+    resultsCount: int = 0
+    adjusted: bool = False
+    results: list[Row] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class SplitRow(msgspec.Struct):
+    """One split."""
+
+    ticker: str
+    execution_date: date
+    split_from: float
+    split_to: float
+
+
+class SplitPage(msgspec.Struct):
+    """A page of splits."""
+
+    status: str
+    results: list[SplitRow] = []
+    next_url: str | None = None
+
+
+@dataclass(frozen=True)
+class FetchedSession:
+    """What was fetched for a session: rows, or why there are none."""
+
+    session: date
+    rows: Sequence[Row]
+    missing: str = ""
+
+
+def read_grouped(body: bytes) -> Sequence[Row]:
+    """The rows of an answer for the whole market; none for a day that had no session.
+
+    Raises TransientError for what another try may mend: a body cut short, `results: null`, a count that disagrees.
+    """
+    try:
+        answer = _GROUPED.decode(body)
+    except msgspec.MsgspecError as error:
+        raise TransientError(f"an answer that is not as documented: {error}") from error
+    if answer.status not in ("OK", "DELAYED"):
+        raise TransientError(f"status {answer.status}")
+    if answer.adjusted:
+        raise ProviderError("The vendor answers with adjusted prices though as-traded ones are asked for.")
+    if answer.results is None:
+        raise TransientError("results: null")
+    rows = () if answer.results is msgspec.UNSET else answer.results
+    if len(rows) != answer.resultsCount:
+        raise TransientError(f"resultsCount {answer.resultsCount} and {len(rows)} rows")
+    return rows
+
+
+_GROUPED = msgspec.json.Decoder(Grouped)
+_SPLITS = msgspec.json.Decoder(SplitPage)
+
+
+async def fetch_sessions(client: VendorClient, sessions: Sequence[date]) -> AsyncIterator[FetchedSession]:
+    """The bars of the sessions, as traded, each as soon as it is there; many are under way at once.
+
+    A session that cannot be had after all tries comes with the reason. Raises ProviderError for a refusal that concerns
+    all; what was under way is dropped.
+    """
+
+    async def fetch(session: date) -> FetchedSession:
+        parameters = {"adjusted": "false", "include_otc": "false"}
+        try:
+            return FetchedSession(session, await client.get(f"{GROUPED}{session}", parameters, read_grouped))
+        except GivenUpError as error:
+            return FetchedSession(session, (), str(error))
+
+    async with client.opened():
+        waiting = iter(sessions)
+        tasks: set[asyncio.Task[FetchedSession]] = set()
+        try:
+            while True:
+                # Not all at once: a task for each of ten years' sessions would hold their answers too.
+                while len(tasks) < 2 * client.concurrency and (session := next(waiting, None)):
+                    tasks.add(asyncio.create_task(fetch(session)))
+                if not tasks:
+                    return
+                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def fetch_sessions_sync(client: VendorClient, sessions: Sequence[date]) -> Iterator[FetchedSession]:
+    """As `fetch_sessions`, for code that is not asynchronous, also where an event loop is already running.
+
+    The requests go on in a thread of their own while the caller works on what has come.
+    """
+    return in_thread(lambda: fetch_sessions(client, sessions), most_waiting=2 * client.concurrency)
+
+
+def in_thread(make: Callable[[], AsyncIterator[Any]], most_waiting: int = 1) -> Iterator[Any]:
+    """What an asynchronous iterator gives, from an event loop in a thread of its own; `most_waiting` are kept ahead."""
+    arrived: queue.Queue[Any] = queue.Queue()
+    room = threading.Semaphore(most_waiting)
+    finished = object()
+    stop = threading.Event()
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        async with aclosing(make()) as source:  # type: ignore[type-var]  # an async generator
+            async for one in source:
+                arrived.put(one)
+                await loop.run_in_executor(None, room.acquire)
+                if stop.is_set():
+                    return
+
+    def run() -> None:
+        try:
+            asyncio.run(work())
+            arrived.put(finished)
+        except BaseException as error:
+            arrived.put(error)
+
+    thread = threading.Thread(target=run, name="fetch", daemon=True)
+    thread.start()
+    try:
+        while True:
+            one = arrived.get()
+            if one is finished:
+                return
+            if isinstance(one, BaseException):
+                raise one
+            yield one
+            room.release()
+    finally:
+        stop.set()
+        room.release(most_waiting + 1)
+        thread.join(timeout=5)
+
+
+@dataclass
+class MassiveProvider:
+    """The vendor as a provider of bars and splits."""
+
+    plan: Plan
+    make_client: Callable[[], VendorClient]
+    name: str = "massive"
+    #: Every session costs a call: those that are held and can no longer change are not asked for again.
+    is_metered: bool = True
+    #: Calls made so far.
+    calls: int = 0
+    #: Seconds that calls have waited for the plan's rate.
+    waited_seconds: float = 0.0
+    #: Sessions that could not be had, and why.
+    missing: dict[date, str] = field(default_factory=dict)
+
+    def deliveries(
+        self, sessions: Sequence[date], previous: date
+    ) -> Iterator[tuple[Sequence[date], date, "FetchedDelivery"]]:
+        """See `Provider.deliveries`: parts in order, each as soon as its sessions have come."""
+        client = self.make_client()
+        before = dict(zip(sessions, (previous, *sessions), strict=False))
+        came: dict[date, FetchedSession] = {}
+        due = list(sessions)
+        fetched = fetch_sessions_sync(client, sessions)
+        made = 0
+        try:
+            for one in fetched:
+                self.calls, made = self.calls + client.calls - made, client.calls
+                self.waited_seconds = client.waited_seconds
+                came[one.session] = one
+                part: list[FetchedSession] = []
+                while due and due[0] in came and len(part) < PART_SESSIONS:
+                    part.append(came.pop(due.pop(0)))
+                if part:
+                    yield self._part(part, before)
+        except ProviderError:
+            # What came out of order is kept too.
+            for session in sorted(came):
+                yield self._part([came[session]], before)
+            raise
+        finally:
+            self.calls += client.calls - made
+            fetched.close()  # type: ignore[attr-defined]  # a generator
+
+    def _part(
+        self, part: Sequence[FetchedSession], before: dict[date, date]
+    ) -> tuple[Sequence[date], date, "FetchedDelivery"]:
+        self.missing |= {one.session: one.missing for one in part if one.missing}
+        sessions = [one.session for one in part]
+        return sessions, before[sessions[0]], FetchedDelivery(self.name, part)
+
+    def splits(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
+        """The splits since those of the last fetch, in one call; all there are, at the first.
+
+        A split is known from its ex-date, unless a fetch after that date did not have it: then from today.
+        """
+        last = connection.execute("select max(fetched_on) from fetches where what = 'splits'").fetchall()[0][0]
+        # Three months back: a split that is corrected or told late is seen.
+        since = (last - timedelta(days=90)).isoformat() if last else None
+        client = self.make_client()
+
+        async def pages() -> AsyncIterator[list[SplitRow]]:
+            address: str | None = "/stocks/v1/splits"
+            parameters = {"limit": "5000", "sort": "execution_date.asc"}
+            if since:
+                parameters["execution_date.gte"] = since
+            async with client.opened():
+                while address:
+                    page = await client.get(address, parameters, _read_splits)
+                    yield page.results
+                    address, parameters = page.next_url, {}
+
+        rows = [row for page in in_thread(pages) for row in page]
+        self.calls += client.calls
+        today = datetime.now(NEW_YORK).date()
+
+        def known_on(row: SplitRow) -> date:
+            return today if last and row.execution_date <= last else min(row.execution_date, today)
+
+        connection.register(
+            "fetched_splits",
+            {
+                "symbol": _texts([row.ticker for row in rows]),
+                "ex_day": np.array([row.execution_date for row in rows], dtype="datetime64[D]").astype(np.int32),
+                "split_from": np.array([row.split_from for row in rows], dtype=float),
+                "split_to": np.array([row.split_to for row in rows], dtype=float),
+                "known_day": np.array([known_on(row) for row in rows], dtype="datetime64[D]").astype(np.int32),
+            },
+        )
+        connection.execute("insert into fetches values ('splits', ?, ?)", [today, client.calls])
+        return connection.sql(
+            "select symbol::VARCHAR as symbol, date '1970-01-01' + ex_day as ex_date, split_from, split_to, "
+            "date '1970-01-01' + known_day as known_on from fetched_splits "
+            "where split_from between 1e-9 and 1e9 and split_to between 1e-9 and 1e9"
+        )
+
+    def reference(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
+        """None yet: the universe is the symbols that trade."""
+        return None
+
+    def note(self, sessions_left: int) -> str:
+        """Calls made, time waited for the plan's rate, and how long the plan makes the rest last."""
+        left = self.plan.seconds_for(sessions_left)
+        by_plan = f", {left / 60:.0f} min left by the plan" if left > 60 else ""
+        return f", {self.calls} calls, {self.waited_seconds:.0f} s waiting for the rate limit{by_plan}"
+
+    def held(self) -> tuple[date, date] | None:
+        """It has what the plan allows, up to the last closed session."""
+        return None
+
+
+@dataclass(frozen=True)
+class FetchedDelivery:
+    """Some fetched sessions."""
+
+    name: str
+    sessions: Sequence[FetchedSession]
+
+    def rows(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+        """See `Delivery.rows`."""
+        rows = [row for one in self.sessions for row in one.rows]
+        counts = [len(one.rows) for one in self.sessions]
+        days = np.array([one.session for one in self.sessions], dtype="datetime64[D]").astype(np.int32)
+        columns: dict[str, Any] = {
+            "symbol": _texts([row.T for row in rows]),
+            "session_day": np.repeat(days, counts),
+        }
+        for ours, theirs in _COLUMNS.items():
+            columns[ours] = np.array([getattr(row, theirs) for row in rows], dtype=float)
+        connection.register("fetched_rows", columns)
+        today = datetime.now(NEW_YORK).date()
+        raw = ", ".join(f"{theirs}: {ours}" for ours, theirs in _COLUMNS.items())
+        return connection.sql(
+            f"""
+            select '{GROUPED}' || session_day::DATE as source, date '{today}' as reported_on,
+                symbol::VARCHAR as symbol, session_day, open, high, low, close, volume, null::DOUBLE as adj_close,
+                vwap, trades, {{T: symbol, {raw}}} as raw
+            from (select * replace (date '1970-01-01' + session_day as session_day) from fetched_rows)
+            """
+        )
+
+
+#: Our names of a row's numbers, and the vendor's.
+_COLUMNS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v", "vwap": "vw", "trades": "n"}
+
+
+def _read_splits(body: bytes) -> SplitPage:
+    try:
+        return _SPLITS.decode(body)
+    except msgspec.MsgspecError as error:
+        raise TransientError(f"an answer that is not as documented: {error}") from error
+
+
+def _texts(texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.object_]]:
+    return np.array(texts, dtype=object)
