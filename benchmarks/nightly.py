@@ -12,7 +12,6 @@ must equal ours; if they differ, the benchmark says where and ends with an error
 
 import argparse
 import json
-import os
 import shutil
 import signal
 import sys
@@ -66,7 +65,6 @@ class Bench:
         """A workload on a copy of the data folder `of`, which is removed afterwards."""
         copy = self.folder / "copy"
         shutil.copytree(of, copy)
-        os.sync()  # a commit of ours would otherwise wait until the copy is on the disk
         try:
             return self.workload(name, *arguments, data=copy, **settings)
         finally:

@@ -210,8 +210,10 @@ def ticker_details(connection: Connection, ticker: str, query: Mapping[str, str]
     """One ticker as of a day."""
     day = read_day(query["date"]) if query.get("date") else today
     rows = connection.execute(
-        f"{_TICKERS} select name, exchange, type, nullif(listed, (select min(session) from ingested_sessions)), market_cap, true, "
-        "null from listed where symbol = $ticker "
+        f"{_TICKERS} select name, exchange, type, "
+        # Listed on the first session of all: that is where our history begins, and no listing date.
+        "nullif(listed, (select min(session) from ingested_sessions)), market_cap, true, null "
+        "from listed where symbol = $ticker "
         "union all select name, exchange, type, null, market_cap, false, delisted from ended where symbol = $ticker",
         {"day": day, "ticker": read_ticker(ticker)},
     ).fetchall()

@@ -210,11 +210,11 @@ def test_a_folder_without_bars_is_refused(desk: Desk) -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_unknown_and_missing_columns_are_named_with_what_was_found_and_expected(desk: Desk, kind: str) -> None:
-    rows = [{"symbol": "AAA", "date": TUE, "open": 10.0, "high": 11.0, "low": 9.0, "last": 10.5, "vwap": 10.0}]
+    rows = [{"symbol": "AAA", "date": TUE, "open": 10.0, "high": 11.0, "low": 9.0, "last": 10.5, "mood": 10.0}]
     path = desk.csv(rows) if kind == "csv" else desk.parquet(rows)
     message = refused(desk)
-    assert message.startswith(f"{path}: columns not recognised or given twice: last, vwap; missing: close, volume.")
-    assert "Found: symbol, date, open, high, low, last, vwap." in message
+    assert message.startswith(f"{path}: columns not recognised or given twice: last, mood; missing: close, volume.")
+    assert "Found: symbol, date, open, high, low, last, mood." in message
     assert "Expected: session, date, timestamp, open, high, low, close, volume;" in message
     assert "optionally symbol, ticker, adj_close, vwap, vw, trades, transactions, reported_on." in message
 

@@ -77,9 +77,7 @@ def test_a_bar_of_the_window_is_part_of_every_session_that_reads_it(pipeline: Pi
 
 def test_a_bar_that_appears_or_vanishes_is_noticed(pipeline: Pipeline) -> None:
     assert changed(pipeline, "delete from price_bars where symbol = 'SPY' and session = ?", THIRD) == [THIRD]
-    again = (
-        "insert into price_bars select date '2025-06-02', symbol, open, high, low, close, volume, adj_close, null, null"
-    )
+    again = "insert into price_bars select * replace (date '2025-06-02' as session)"
     assert changed(pipeline, f"{again} from price_bars where symbol = 'QQQ' and session = ?", SECOND) == SESSIONS
 
 
