@@ -108,6 +108,7 @@ class Pipeline:
     def record_splits(self, provider: Provider | None = None) -> int:
         """Step 1. The number of split events held afterwards."""
         provider = provider or self.provider()
+        provider.prepare("splits", self._fetched())
         with self.monitor.stage("splits", 0, "events") as stage, self.store.write() as connection:
             splits = provider.splits(connection)
             held = record_splits(connection, splits if splits is not None else _no_splits(connection))
@@ -147,6 +148,13 @@ class Pipeline:
         if empty:
             raise IngestError(self._nothing_delivered(provider, empty))
 
+    def _fetched(self) -> dict[str, date]:
+        """When each thing beside bars was last fetched."""
+        if not self.store.exists:
+            return {}
+        with self.store.read() as connection:
+            return dict(connection.execute("select what, max(fetched_on) from fetches group by what").fetchall())
+
     def _due(self, sessions: Sequence[date]) -> tuple[list[date], list[IngestedSession]]:
         """Which sessions a metered provider is asked for, and what became, then, of those that are held and settled.
 
@@ -164,10 +172,11 @@ class Pipeline:
         settled = [held[day][1] for day in sorted(sessions) if day in held and day not in revisable]
         return sorted((set(sessions) - held.keys()) | revisable), settled
 
-    def build_universe(self, sessions: Sequence[date]) -> list[UniverseSession]:
+    def build_universe(self, sessions: Sequence[date], provider: Provider | None = None) -> list[UniverseSession]:
         """Step 3. Replaces the universe of the sessions."""
         self.calendar.require_closed(sessions)
-        provider = self.provider()
+        provider = provider or self.provider()
+        provider.prepare("reference", self._fetched())
         with self.monitor.stage("universe", len(sessions), "sessions") as stage, self.store.write() as connection:
             outcomes = build_universe(connection, sessions, self.calendar, provider.reference(connection))
             stage.advance(len(sessions))

@@ -220,6 +220,31 @@ FETCHES = Table(
         Column("calls", "INTEGER", "Calls that it took."),
     ),
 )
+LISTINGS = Table(
+    "listings",
+    "Lists of symbols as fetched, each whole.",
+    ("fetched_on", "symbol"),
+    (
+        Column("fetched_on", "DATE", "The day in New York."),
+        SYMBOL,
+        Column("name", "VARCHAR", "The company's or fund's name."),
+        Column("exchange", "VARCHAR", "The listing exchange."),
+        Column("type", "VARCHAR", "Kind of security."),
+        Column("cik", "VARCHAR", "The company's number at the SEC."),
+        Column("source", "VARCHAR", "Whose list it is."),
+    ),
+)
+SHARES_OUTSTANDING = Table(
+    "shares_outstanding",
+    "Shares outstanding of companies, as stated to the SEC.",
+    ("cik", "counted_on"),
+    (
+        Column("cik", "VARCHAR", "The company's number at the SEC."),
+        Column("counted_on", "DATE", "The day that the number is of."),
+        Column("as_of", "DATE", "The day from which it counts as known."),
+        Column("shares", "DOUBLE", "Shares outstanding.", "shares"),
+    ),
+)
 
 #: The table `features` is not here: its columns are those of the feature catalogue, and it is a cache of the last
 #: few sessions, made anew when the catalogue changes.
@@ -234,4 +259,6 @@ TABLES = (
     SCAN_RESULTS,
     SCANNER_OUTCOMES,
     FETCHES,
+    LISTINGS,
+    SHARES_OUTSTANDING,
 )

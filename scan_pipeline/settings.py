@@ -50,6 +50,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     correction_sessions: Annotated[
         int, Meta(ge=0, le=20, description="Sessions before a night's that are fetched again, for corrections.")
     ] = 3
+    reference_days: Annotated[
+        int, Meta(ge=1, description="Lists of symbols and shares outstanding are fetched again after so many days.")
+    ] = 7
+    sec_contact: Annotated[
+        str,
+        Meta(
+            pattern=r"^$|^[^@\s]+@[^@\s]+$",
+            description="Your e-mail address, which the SEC asks for; without it, market caps are not known.",
+        ),
+    ] = ""
     max_rejected_share: Annotated[
         float,
         Meta(ge=0, le=1, description="More of a session's bars lost to the bar rules than this stops the session."),

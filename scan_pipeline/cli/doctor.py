@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace as replace_dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from rich.console import Console
@@ -115,10 +116,40 @@ def _provider() -> str:
     provider = load_settings().provider
     if provider == "demo":
         return "the demo market; SCAN_PROVIDER=files and SCAN_FILES_PATH point it at your own bars"
+    if provider == "massive":
+        return _vendor()
     held = Pipeline(load_settings()).provider().held()
     if not held:
         raise ScanPipelineError("The files hold no dated bar. Point SCAN_FILES_PATH at your bars.")
     return f"{provider} has {held[0]} to {held[1]}"
+
+
+def _vendor() -> str:
+    """What the key is good for, asked of the vendor: two calls."""
+    import asyncio
+
+    from scan_pipeline.providers import make_client
+    from scan_pipeline.providers.base import ProviderError
+
+    settings = load_settings()
+    client = replace_dataclass(make_client(settings), tries=2, timeout_seconds=10)
+
+    async def ask() -> bool:
+        async with client.opened():
+            await client.get("/v3/reference/tickers", {"limit": "1"}, len)
+            try:
+                await client.get("/v2/snapshot/locale/us/markets/stocks/tickers/SPY", {}, len)
+            except ProviderError:
+                return False
+            return True
+
+    has_snapshots = asyncio.run(ask())
+    plan = client.plan
+    seems = "snapshots are answered: a paid plan" if has_snapshots else "no snapshots: as on the free plan, `basic`"
+    return (
+        f"massive at {settings.massive_url}: the key is good; {seems}. "
+        f"SCAN_MASSIVE_PLAN={plan.name} keeps to {plan.calls} calls in {plan.seconds:g} s"
+    )
 
 
 def _scanners() -> str:

@@ -299,6 +299,7 @@ def _ingest(settings: Settings, sessions: Sequence[date], assets: Sequence[str] 
         f"in {time.perf_counter() - started:.1f} s: {total('delivered'):,} rows = "
         f"{total('bars'):,} bars + {total('superseded'):,} earlier prints "
         f"+ {total('rejected'):,} rejected ({total('lost_bars'):,} bars lost; see the table rejected_bars)."
+        f"{_calls(finished)}"
     )
     _print_failed_checks(finished)
 
@@ -323,7 +324,7 @@ def _run_night(settings: Settings, pipeline: Pipeline, session: date, most: int 
     print_funnel(OUT, int(screened["universe"]), remaining, int(screened["unknown_market_cap"]))
     print_hits(OUT, found, outcomes, most)
     stages = ", ".join(f"{asset} {finished.number(asset, session, 'seconds'):.2f} s" for asset in finished.metadata)
-    OUT.print(f"\n{stages}; {seconds:.2f} s in all with Dagster, at most {_peak(finished):,.0f} MiB.")
+    OUT.print(f"\n{stages}; {seconds:.2f} s in all with Dagster, at most {_peak(finished):,.0f} MiB.{_calls(finished)}")
     history = finished.number("scan_results", session, "history_sessions")
     wanted = finished.number("scan_results", session, "history_wanted")
     if history < wanted:
@@ -340,6 +341,10 @@ def _print_failed_checks(finished: Any) -> None:
     for name, description in finished.failed_checks.items():
         REMARKS.print(f"[yellow]check {name}[/]: ", end="")
         REMARKS.print(description, markup=False, highlight=False, soft_wrap=True)
+
+
+def _calls(finished: Any) -> str:
+    return f" {finished.calls:,} calls to the vendor." if finished.calls else ""
 
 
 def _peak(finished: Any) -> float:

@@ -69,8 +69,9 @@ def build_assets(
     def universe(context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]) -> None:
         """The symbols that could trade on the session, from what was known on it."""
         with _step(context, pipelines) as step:
-            for one in step.pipeline.build_universe(step.sessions):
-                step.landed(one.session, metadata.universe(one))
+            provider = step.pipeline.provider()
+            for one in step.pipeline.build_universe(step.sessions, provider):
+                step.landed(one.session, metadata.universe(one) | metadata.calls(provider))
 
     config_class = screen_config(limits)
 

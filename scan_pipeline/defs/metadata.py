@@ -33,7 +33,8 @@ def ingested(one: IngestedSession) -> dict[str, Any]:
 
 def calls(provider: Provider) -> dict[str, Any]:
     """Calls made to the vendor for all sessions of the step together; nothing where calls are free."""
-    return {"calls": provider.calls} if provider.is_metered else {}
+    sources = {"sources": "; ".join(provider.sources)} if provider.sources else {}
+    return {"calls": provider.calls, **sources} if provider.is_metered else {}
 
 
 def universe(one: UniverseSession) -> dict[str, Any]:

@@ -30,6 +30,14 @@ class FinishedRun:
     #: Checks that failed without stopping the run: name and description.
     failed_checks: Mapping[str, str]
 
+    @property
+    def calls(self) -> int:
+        """Calls made to the vendor by all assets together."""
+        return sum(
+            max((int(values.get("calls", 0)) for values in sessions.values()), default=0)
+            for sessions in self.metadata.values()
+        )
+
     def number(self, asset: str, session: date, name: str) -> float:
         """One reported number; 0 where there is none."""
         return float(self.metadata.get(asset, {}).get(str(session), {}).get(name, 0))

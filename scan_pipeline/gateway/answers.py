@@ -5,13 +5,16 @@ HTTP (`server.py`). Prices are as traded where `adjusted` is false; else they ca
 `vw` and `n` (volume-weighted price, trades) are null where the source of the bars did not give them.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
+from itertools import accumulate
 from typing import Any
 
 from scan_pipeline.gateway.requests import (
     Refusal,
     read_choice,
+    read_count,
     read_day,
     read_flag,
     read_limit,
@@ -91,8 +94,7 @@ def custom_bars(
 ) -> tuple[Answer, str | None]:
     """A ticker's bars over a range, and from where the next page goes on, where there is one."""
     ticker, span = read_ticker(path["ticker"]), path["timespan"]
-    if not path["multiplier"].isdigit() or int(path["multiplier"]) < 1:
-        raise Refusal(400, "Could not parse the parameter: multiplier. Use a whole number from 1.")
+    multiplier = read_count(path["multiplier"], "multiplier", MOST_BASE_BARS)
     if span not in SPANS and span not in INTRADAY:
         raise Refusal(400, f"Could not parse the parameter: timespan. Use one of {', '.join((*INTRADAY, *SPANS))}.")
     first, last = read_day(path["from"], "from"), read_day(path["to"], "to")
@@ -103,30 +105,38 @@ def custom_bars(
     limit = read_limit(query, 5_000, MOST_BASE_BARS)
     if span in INTRADAY:
         return {"ticker": ticker, **_envelope([], adjusted)}, None
-    # `from` reaches back to the beginning of its span, as the vendor does.
-    start = f"(select {SPANS[span].replace('session', '$first')})"
+    # `from` reaches back to the beginning of its span and `to` on to the end of its own, as the vendor's do.
+    of = {name: SPANS[span].replace("session", name) for name in ("bars.session", "$first", "$last")}
+    within = f"bars.session >= {of['$first']} and {of['bars.session']} <= {of['$last']}"
     base = connection.execute(
-        _BARS.format(where=f"bars.symbol = $ticker and bars.session between {start} and $last")
-        + f" order by session {'desc' if descending else ''} limit {limit + 1}",
+        _BARS.format(where=f"bars.symbol = $ticker and {within}") + " order by session",
         {"ticker": ticker, "first": first, "last": last, "adjusted": adjusted, "today": today},
     ).fetchall()
-    beyond = base[limit][1] if len(base) > limit else None
-    rows = _aggregate(connection, base[:limit], SPANS[span], int(path["multiplier"]), descending)
+    rows = _aggregate(connection, base, SPANS[span], multiplier)
+    if descending:
+        rows = rows[::-1]
+    # A page ends between two bars, never within one: all pages together are what one of them would be.
+    held = [*accumulate(row[-1] for row in rows)]
+    fit = max(1, bisect_right(held, limit))
     results = [
         {"v": _number(v), "vw": vw, "o": o, "c": c, "h": h, "l": low, "t": milliseconds(day, MIDNIGHT), "n": n}
-        for day, v, vw, o, c, h, low, n in rows
+        for day, v, vw, o, c, h, low, n, *_ in rows[:fit]
     ]
-    return {"ticker": ticker, **_envelope(results, adjusted, len(base[:limit]))}, str(beyond) if beyond else None
+    beyond = str(rows[fit][-2 if descending else -3]) if len(rows) > fit else None
+    return {"ticker": ticker, **_envelope(results, adjusted, held[fit - 1] if held else 0)}, beyond
 
 
 def _aggregate(
-    connection: Connection, base: Sequence[Sequence[Any]], span: str, multiplier: int, descending: bool
+    connection: Connection, base: Sequence[Sequence[Any]], span: str, multiplier: int
 ) -> Sequence[Sequence[Any]]:
-    """Daily bars as bars of longer spans; so many spans from the first one on make a bar."""
+    """Daily bars as bars of longer spans; so many spans from the first one on make a bar.
+
+    Each ends with its first session, its last one and how many it holds.
+    """
     if not base:
         return []
     if span == "session" and multiplier == 1:
-        return [(day, *values) for _, day, *values in base]
+        return [(day, *values, day, day, 1) for _, day, *values in base]
     columns = [list(column) for column in zip(*base, strict=True)]
     return connection.execute(
         f"""
@@ -137,9 +147,11 @@ def _aggregate(
         ),
         spans as (select *, {span} as span from base),
         numbered as (select *, (dense_rank() over (order by span) - 1) // {multiplier} as bar from spans)
-        select min(span), sum(v order by session), sum(vw * v order by session) / sum(v order by session),
-            arg_min(o, session), arg_max(c, session), max(h), min(l), sum(n)::BIGINT
-        from numbered group by bar order by bar {"desc" if descending else ""}
+        select min(span), sum(v order by session),
+            case when count(vw) = count(*) then sum(vw * v order by session) / nullif(sum(v order by session), 0) end,
+            arg_min(o, session), arg_max(c, session), max(h), min(l),
+            case when count(n) = count(*) then sum(n)::BIGINT end, min(session), max(session), count(*)
+        from numbered group by bar order by bar
         """,
         dict(zip(("session", "v", "vw", "o", "c", "h", "l", "n"), columns[1:], strict=True)),
     ).fetchall()
@@ -183,8 +195,8 @@ def tickers(connection: Connection, query: Mapping[str, str], today: date) -> tu
             given[parameter] = value
             where.append(f"{column} = ${parameter}")
     if value := query.get("search"):
-        given["search"] = f"%{value}%"
-        where.append("(symbol ilike $search or name ilike $search)")
+        given["search"] = value
+        where.append("(contains(lower(symbol), lower($search)) or contains(lower(name), lower($search)))")
     if query.get("market", "stocks") != "stocks":
         where.append("false")  # there are stocks alone
     if place := query.get("_place"):
@@ -237,7 +249,7 @@ def splits(
     direction = query.get("order") or direction or "asc"
     if column not in ("execution_date", "ticker") or direction not in ("asc", "desc"):
         raise Refusal(400, "Could not parse the parameter: sort. Use execution_date or ticker, with asc or desc.")
-    offset = int(query.get("_place", "0"))
+    offset = read_count(query["_place"], "cursor", 10**9) if "_place" in query else 0
     where: list[str] = ["true"]
     given: dict[str, Any] = {}
     for suffix, sign in _COMPARISONS.items():

@@ -60,11 +60,13 @@ def read_flag(query: Mapping[str, str], name: str, default: bool) -> bool:
 
 def read_limit(query: Mapping[str, str], default: int, most: int) -> int:
     """A whole number from 1; more than `most` is refused."""
-    text = query.get("limit", "")
-    if not text:
-        return default
-    if not text.isdigit() or not 1 <= int(text) <= most:
-        raise Refusal(400, f"Could not parse the parameter: limit. Use a whole number from 1 to {most}.")
+    return read_count(query["limit"], "limit", most) if query.get("limit") else default
+
+
+def read_count(text: str, name: str, most: int) -> int:
+    """A whole number from 1 to `most`."""
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        raise Refusal(400, f"Could not parse the parameter: {name}. Use a whole number from 1 to {most}.")
     return int(text)
 
 
@@ -85,7 +87,7 @@ def to_cursor(query: Mapping[str, str], place: str) -> str:
 def from_cursor(query: Mapping[str, str]) -> dict[str, str]:
     """The query that a cursor stands for, with `_place`; the query itself where it has none."""
     if "cursor" not in query:
-        return dict(query)
+        return {name: value for name, value in query.items() if name != "_place"}
     word = query["cursor"]
     try:
         kept = dict(parse_qsl(base64.urlsafe_b64decode(word + "=" * (-len(word) % 4)).decode()))

@@ -8,10 +8,12 @@ wait for one reading of it.
 import asyncio
 import gzip
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,6 +33,9 @@ KEPT_BYTES = 256 * 2**20
 
 #: What a request asks of the store: (connection, today) to an answer and, if there is more, where the next page begins.
 Reading = Callable[[Connection, date], tuple[answers.Answer, str | None]]
+#: A state of the database, and a request in it.
+Version = tuple[int | date, ...]
+State = tuple[Version, str]
 
 
 @dataclass
@@ -41,9 +46,9 @@ class Gateway:
     calendar: Calendar
     #: Requests answered so far, by kind of path.
     answered: dict[str, int] = field(default_factory=dict)
-    _kept: "LRUCache[str, bytes]" = field(default_factory=lambda: LRUCache(KEPT_BYTES, getsizeof=len))
-    _under_way: dict[str, "asyncio.Future[bytes]"] = field(default_factory=dict)
-    _version: tuple[int, int] = (0, 0)
+    _kept: "LRUCache[State, bytes]" = field(default_factory=lambda: LRUCache(KEPT_BYTES, getsizeof=len))
+    _under_way: dict[State, "asyncio.Future[bytes]"] = field(default_factory=dict)
+    _version: Version = ()
     _reader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "gateway-reader"))
 
     def make_app(self, middlewares: Sequence[Middleware] = ()) -> web.Application:
@@ -169,25 +174,28 @@ class Gateway:
         self._forget_what_changed(today)
         base = f"{request.scheme}://{request.host}"
         key = f"{base} {key}"  # addresses of next pages are part of an answer
-        body = self._kept.get(key)
+        state = (self._version, key)  # what is read while the database changes is never kept for its new state
+        body = self._kept.get(state)
         if body is None:
-            waited_for = self._under_way.get(key)
+            waited_for = self._under_way.get(state)
             if waited_for is None:
-                waited_for = asyncio.ensure_future(self._read(key, reading, today, base, request.path, query))
-                self._under_way[key] = waited_for
-                waited_for.add_done_callback(lambda _: self._under_way.pop(key, None))
+                waited_for = asyncio.ensure_future(
+                    self._read(state, reading, today, base, request.rel_url.raw_path, query)
+                )
+                self._under_way[state] = waited_for
+                waited_for.add_done_callback(lambda _: self._under_way.pop(state, None))
             body = await asyncio.shield(waited_for)
-        if "gzip" in request.headers.get("Accept-Encoding", ""):
+        if _takes_gzip(request.headers.get("Accept-Encoding", "")):
             return web.Response(body=body, content_type="application/json", headers={"Content-Encoding": "gzip"})
         return web.Response(body=gzip.decompress(body), content_type="application/json")
 
     async def _read(
-        self, key: str, reading: Reading, today: date, base: str, path: str, query: Mapping[str, str] | None
+        self, state: State, reading: Reading, today: date, base: str, path: str, query: Mapping[str, str] | None
     ) -> bytes:
         def work() -> bytes:
             with self.store.read() as connection:
                 answer, place = reading(connection, today)
-            answer["request_id"] = _request_id(key)
+            answer["request_id"] = _request_id(state[1])
             if "count" in answer:  # the vendor's order: the count comes last
                 answer["count"] = answer.pop("count")
             if place is not None:
@@ -196,15 +204,13 @@ class Gateway:
 
         body = await asyncio.get_running_loop().run_in_executor(self._reader, work)
         if len(body) < KEPT_BYTES:
-            self._kept[key] = body
+            self._kept[state] = body
         return body
 
     def _forget_what_changed(self, today: date) -> None:
         """Answers hold for one state of the database, and for one day: another may bring a split's ex-date."""
-        try:
-            version = (self.store.path.stat().st_mtime_ns, today.toordinal())
-        except FileNotFoundError:
-            version = (0, today.toordinal())
+        log = self.store.path.with_name(f"{self.store.path.name}.wal")  # what a killed process left to be done
+        version = (_changed_at(self.store.path), _changed_at(log), today)
         if version != self._version:
             self._kept.clear()
             self._version = version
@@ -231,6 +237,18 @@ def serve(gateway: Gateway, port: int, started: Callable[[int], None]) -> None:
             await runner.cleanup()
 
     asyncio.run(run())
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding names gzip, other than with the weight 0."""
+    return re.search(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", accepted, re.IGNORECASE) is not None
+
+
+def _changed_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _plain(status: int, body: Mapping[str, Any]) -> web.Response:

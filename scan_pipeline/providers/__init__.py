@@ -1,8 +1,13 @@
 """Where bars come from: the choice of a provider, and nothing else."""
 
+from typing import TYPE_CHECKING
+
 from scan_pipeline.providers.base import Provider
 from scan_pipeline.sessions import Calendar
 from scan_pipeline.settings import Settings, massive_key
+
+if TYPE_CHECKING:
+    from scan_pipeline.providers.http import VendorClient
 
 
 def make_provider(settings: Settings, calendar: Calendar) -> Provider:
@@ -13,24 +18,49 @@ def make_provider(settings: Settings, calendar: Calendar) -> Provider:
 
             return FilesProvider(settings.files_path)
         case "massive":
-            from scan_pipeline.providers.http import VendorClient, plan_named
+            from scan_pipeline.providers.listings import ReferenceLists
             from scan_pipeline.providers.massive import MassiveProvider
 
-            key, plan = massive_key(), plan_named(settings.massive_plan)
-
-            def make_client() -> VendorClient:
-                return VendorClient(
-                    base_url=settings.massive_url,
-                    key=key,
-                    plan=plan,
-                    ledger=settings.rate_ledger_path,
-                    concurrency=settings.massive_concurrency,
-                    timeout_seconds=settings.massive_timeout_seconds,
-                    tries=settings.massive_tries,
-                )
-
-            return MassiveProvider(plan, make_client)
+            client = make_client(settings)
+            lists = ReferenceLists(
+                lambda: make_client(settings),
+                lambda address: make_keyless_client(settings, address),
+                has_contact=bool(settings.sec_contact),
+                days=settings.reference_days,
+            )
+            return MassiveProvider(client.plan, lambda: make_client(settings), lists)
         case "demo":
             from scan_pipeline.providers.demo import DemoProvider
 
             return DemoProvider(settings.cache_dir / "demo_market", settings.demo_symbols, calendar)
+
+
+def make_client(settings: Settings) -> "VendorClient":
+    """A client of the vendor, as the settings say. Raises SettingsError without a key."""
+    from scan_pipeline.providers.http import VendorClient, plan_named
+
+    return VendorClient(
+        base_url=settings.massive_url,
+        key=massive_key(),
+        plan=plan_named(settings.massive_plan),
+        ledger=settings.rate_ledger_path,
+        concurrency=settings.massive_concurrency,
+        timeout_seconds=settings.massive_timeout_seconds,
+        tries=settings.massive_tries,
+    )
+
+
+def make_keyless_client(settings: Settings, address: str) -> "VendorClient":
+    """A client of a source that needs no key, at the rate that the SEC allows; it asks for a contact."""
+    from scan_pipeline.providers.http import Plan, VendorClient
+
+    return VendorClient(
+        base_url=address,
+        key="",
+        plan=Plan("keyless", 8, 1),
+        ledger=settings.rate_ledger_path.with_name("keyless_calls.sqlite"),
+        concurrency=2,
+        timeout_seconds=settings.massive_timeout_seconds,
+        tries=3,
+        user_agent=f"scan_pipeline {settings.sec_contact}".strip(),
+    )

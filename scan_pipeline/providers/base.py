@@ -20,11 +20,12 @@ DELIVERED_COLUMNS = (
 )  # fmt: skip
 
 #: Columns of reference rows, one or more a symbol. `as_of` is the day from which `market_cap` was known; a market cap
-#: without it is of no use for a past session. `listed`, `delisted` are the vendor's dates.
+#: without it is of no use for a past session. Where there is none, shares outstanding times the close make one;
+#: `shares_counted_on` is the day that they are of, where that is not `as_of`. `listed`, `delisted`: the vendor's dates.
 REFERENCE_COLUMNS = {
     "symbol": "VARCHAR", "name": "VARCHAR", "exchange": "VARCHAR", "type": "VARCHAR", "sector": "VARCHAR",
     "industry": "VARCHAR", "country": "VARCHAR", "market_cap": "DOUBLE", "as_of": "DATE", "listed": "DATE",
-    "delisted": "DATE",
+    "delisted": "DATE", "shares_outstanding": "DOUBLE", "shares_counted_on": "DATE",
 }  # fmt: skip
 
 #: Columns of split rows; `known_on` null means that the split was known on its ex-date.
@@ -62,6 +63,12 @@ class Provider(Protocol):
         belong to the part, rows on closed days in between included. A session it knows nothing of is in a part too.
         """
 
+    def prepare(self, what: str, fetched: Mapping[str, date]) -> None:
+        """Fetch what `splits` or `reference` (named by `what`) will give, before the store is held for it.
+
+        `fetched` has the day of each thing's last fetch, from the table of that name.
+        """
+
     def splits(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
         """All split events it knows, with SPLIT_COLUMNS; None if it has none to give."""
 
@@ -75,6 +82,10 @@ class Provider(Protocol):
     @property
     def calls(self) -> int:
         """Calls made to the vendor so far."""
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """Where its reference data came from, or why a source gave none, in words."""
 
     @property
     def missing(self) -> Mapping[date, str]:

@@ -50,6 +50,7 @@ class FilesProvider:
     is_metered = False
     calls = 0
     missing: Mapping[date, str] = {}
+    sources: Sequence[str] = ()
 
     def __init__(self, path: Path | None, name: str = "files") -> None:
         if path is None:
@@ -65,6 +66,9 @@ class FilesProvider:
             part = sessions[start : start + SESSIONS_A_PART]
             yield part, previous, FilesDelivery(self.name, self.groups, previous, part[-1])
             previous = part[-1]
+
+    def prepare(self, what: str, fetched: Mapping[str, date]) -> None:
+        """Nothing: files are read where they are."""
 
     def splits(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
         """The rows of `splits.csv`."""

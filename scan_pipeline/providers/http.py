@@ -6,6 +6,7 @@ what an answer means (`massive.py`). The key travels in a header and is never pa
 
 import asyncio
 import email.utils
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -50,7 +51,10 @@ def plan_named(name: str) -> Plan:
     if name in PLANS:
         return PLANS[name]
     calls, seconds = name.split("/")
-    return Plan(name, int(calls), float(seconds))
+    plan = Plan(name, int(calls), float(seconds))
+    if plan.calls < 1 or plan.seconds <= 0:
+        raise ProviderError(f"SCAN_MASSIVE_PLAN={name} allows no call in no time. Give CALLS/SECONDS, both from 1.")
+    return plan
 
 
 class TransientError(Exception):
@@ -70,7 +74,7 @@ class VendorClient:
     """A vendor's API under a plan. Calls of all processes on this machine count: `ledger` is where they are noted."""
 
     base_url: str
-    key: str
+    key: str = field(repr=False)
     plan: Plan
     ledger: Path
     concurrency: int
@@ -78,6 +82,7 @@ class VendorClient:
     tries: int
     #: The settings to name when the vendor refuses.
     key_setting: str = "MASSIVE_API_KEY"
+    user_agent: str = "scan_pipeline"
     calls: int = 0
     waited_seconds: float = 0.0
     _http: aiohttp.ClientSession | None = None
@@ -94,7 +99,9 @@ class VendorClient:
         self._slots = asyncio.Semaphore(self.concurrency)
         timeout = aiohttp.ClientTimeout(total=self.timeout_seconds)
         connector = aiohttp.TCPConnector(limit=self.concurrency)
-        headers = {"Authorization": f"Bearer {self.key}", "Accept-Encoding": "gzip"}
+        headers = {"Accept-Encoding": "gzip", "User-Agent": self.user_agent}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
         try:
             async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as self._http:
                 yield self
@@ -122,7 +129,10 @@ class VendorClient:
             if attempt + 1 < self.tries:
                 grown = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**attempt)
                 await asyncio.sleep(wait if wait is not None else grown * random.uniform(1, 1.5))
-        raise GivenUpError(f"{url.split('?')[0]} failed {self.tries} times, the last time: {words[:200]}")
+        raise GivenUpError(
+            f"{url.split('?')[0]} failed {self.tries} times, the last time: {words[:200]}. "
+            "Check the network and SCAN_MASSIVE_URL."
+        )
 
     async def _ask(self, url: str, parameters: Mapping[str, str]) -> bytes:
         assert self._http
@@ -139,7 +149,7 @@ class VendorClient:
 
     def _refusal(self, status: int, body: str, retry_after: str | None) -> Exception:
         """What a status other than 200 means: an error for a person, or one for another try."""
-        said = body[:200].replace(self.key, "…") if self.key else body[:200]
+        said = (body.replace(self.key, "…") if self.key else body)[:200]
         if status == 429:
             # Without a word of the server: its window is the plan's.
             return TransientError("429, too many requests", _seconds(retry_after) or self.plan.seconds)
@@ -164,4 +174,4 @@ def _seconds(retry_after: str | None) -> float | None:
             wait = (email.utils.parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds()
         except (TypeError, ValueError):
             return None
-    return min(max(wait, 0.0), 600.0)
+    return None if math.isnan(wait) else min(max(wait, 0.0), 600.0)

@@ -9,8 +9,8 @@ Facts of the API: https://massive.com/docs/rest/stocks/aggregates/daily-market-s
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ import numpy as np
 
 from scan_pipeline.providers.base import ProviderError
 from scan_pipeline.providers.http import GivenUpError, Plan, TransientError, VendorClient
+from scan_pipeline.providers.listings import ReferenceLists
 from scan_pipeline.sessions import NEW_YORK
 
 #: Sessions handed over at once at most: a transaction each.
@@ -115,23 +116,28 @@ async def fetch_sessions(client: VendorClient, sessions: Sequence[date]) -> Asyn
         except GivenUpError as error:
             return FetchedSession(session, (), str(error))
 
-    async with client.opened():
-        waiting = iter(sessions)
-        tasks: set[asyncio.Task[FetchedSession]] = set()
+    left = iter(sessions)
+    came: asyncio.Queue[FetchedSession | Exception] = asyncio.Queue(client.concurrency)
+
+    async def work() -> None:
         try:
-            while True:
-                # Not all at once: a task for each of ten years' sessions would hold their answers too.
-                while len(tasks) < 2 * client.concurrency and (session := next(waiting, None)):
-                    tasks.add(asyncio.create_task(fetch(session)))
-                if not tasks:
-                    return
-                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    yield task.result()
+            for session in left:
+                await came.put(await fetch(session))
+        except Exception as error:  # whatever it is: a worker that ended without a word would be waited for
+            await came.put(error)
+
+    async with client.opened():
+        workers = [asyncio.create_task(work()) for _ in range(min(client.concurrency, len(sessions)))]
+        try:
+            for _ in sessions:
+                one = await came.get()
+                if isinstance(one, Exception):
+                    raise one
+                yield one
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
 
 
 def fetch_sessions_sync(client: VendorClient, sessions: Sequence[date]) -> Iterator[FetchedSession]:
@@ -139,22 +145,32 @@ def fetch_sessions_sync(client: VendorClient, sessions: Sequence[date]) -> Itera
 
     The requests go on in a thread of their own while the caller works on what has come.
     """
-    return in_thread(lambda: fetch_sessions(client, sessions), most_waiting=2 * client.concurrency)
+    for batch in in_thread(lambda: fetch_sessions(client, sessions), most_waiting=2 * client.concurrency):
+        yield from batch
 
 
-def in_thread(make: Callable[[], AsyncIterator[Any]], most_waiting: int = 1) -> Iterator[Any]:
-    """What an asynchronous iterator gives, from an event loop in a thread of its own; `most_waiting` are kept ahead."""
-    arrived: queue.Queue[Any] = queue.Queue()
+def in_thread(make: Callable[[], AsyncIterator[Any]], most_waiting: int = 1) -> Iterator[list[Any]]:
+    """What an asynchronous iterator gives, from an event loop in a thread of its own: each time, all that has come.
+
+    At most `most_waiting` are kept ahead of the caller.
+    """
+    arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
     room = threading.Semaphore(most_waiting)
     finished = object()
     stop = threading.Event()
+    working: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
 
     async def work() -> None:
-        loop = asyncio.get_running_loop()
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task
+        working.append((loop, task))
+        if stop.is_set():
+            return
         async with aclosing(make()) as source:  # type: ignore[type-var]  # an async generator
             async for one in source:
                 arrived.put(one)
-                await loop.run_in_executor(None, room.acquire)
+                if not room.acquire(blocking=False):
+                    await loop.run_in_executor(None, room.acquire)
                 if stop.is_set():
                     return
 
@@ -169,16 +185,25 @@ def in_thread(make: Callable[[], AsyncIterator[Any]], most_waiting: int = 1) -> 
     thread.start()
     try:
         while True:
-            one = arrived.get()
-            if one is finished:
+            batch = [arrived.get()]
+            while not arrived.empty():
+                batch.append(arrived.get())
+            last = batch[-1]
+            is_over = last is finished or isinstance(last, BaseException)
+            if came := batch[:-1] if is_over else batch:
+                yield came
+                room.release(len(came))
+            if isinstance(last, BaseException):
+                raise last
+            if is_over:
                 return
-            if isinstance(one, BaseException):
-                raise one
-            yield one
-            room.release()
     finally:
         stop.set()
         room.release(most_waiting + 1)
+        for loop, task in working:
+            # What it waits for (an answer, the plan's rate) may take a minute. A loop that has ended is closed.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(task.cancel)
         thread.join(timeout=5)
 
 
@@ -188,6 +213,7 @@ class MassiveProvider:
 
     plan: Plan
     make_client: Callable[[], VendorClient]
+    lists: ReferenceLists
     name: str = "massive"
     #: Every session costs a call: those that are held and can no longer change are not asked for again.
     is_metered: bool = True
@@ -197,27 +223,27 @@ class MassiveProvider:
     waited_seconds: float = 0.0
     #: Sessions that could not be had, and why.
     missing: dict[date, str] = field(default_factory=dict)
+    _splits: list[SplitRow] = field(default_factory=list)
+    _splits_before: date | None = None
 
     def deliveries(
         self, sessions: Sequence[date], previous: date
     ) -> Iterator[tuple[Sequence[date], date, "FetchedDelivery"]]:
-        """See `Provider.deliveries`: parts in order, each as soon as its sessions have come."""
+        """See `Provider.deliveries`: parts as soon as their sessions have come, in order where none is late."""
         client = self.make_client()
         before = dict(zip(sessions, (previous, *sessions), strict=False))
         came: dict[date, FetchedSession] = {}
         due = list(sessions)
-        fetched = fetch_sessions_sync(client, sessions)
+        # While a part is stored, the next one comes.
+        fetched = in_thread(lambda: fetch_sessions(client, sessions), most_waiting=2 * PART_SESSIONS)
         made = 0
         try:
-            for one in fetched:
+            for batch in fetched:
                 self.calls, made = self.calls + client.calls - made, client.calls
                 self.waited_seconds = client.waited_seconds
-                came[one.session] = one
-                part: list[FetchedSession] = []
-                while due and due[0] in came and len(part) < PART_SESSIONS:
-                    part.append(came.pop(due.pop(0)))
-                if part:
-                    yield self._part(part, before)
+                came |= {one.session: one for one in batch}
+                while ready := _next_part(due, came, before):
+                    yield self._part([came.pop(session) for session in ready], before)
         except ProviderError:
             # What came out of order is kept too.
             for session in sorted(came):
@@ -234,12 +260,22 @@ class MassiveProvider:
         sessions = [one.session for one in part]
         return sessions, before[sessions[0]], FetchedDelivery(self.name, part)
 
-    def splits(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
-        """The splits since those of the last fetch, in one call; all there are, at the first.
+    @property
+    def sources(self) -> Sequence[str]:
+        """See `Provider.sources`."""
+        return self.lists.sources
 
-        A split is known from its ex-date, unless a fetch after that date did not have it: then from today.
-        """
-        last = connection.execute("select max(fetched_on) from fetches where what = 'splits'").fetchall()[0][0]
+    def prepare(self, what: str, fetched: Mapping[str, date]) -> None:
+        """See `Provider.prepare`."""
+        if what == "splits":
+            self._fetch_splits(fetched.get("splits"))
+        else:
+            before = self.lists.calls
+            self.lists.prepare(fetched, datetime.now(NEW_YORK).date())
+            self.calls += self.lists.calls - before
+
+    def _fetch_splits(self, last: date | None) -> None:
+        """The splits since those of the last fetch, in one call; all there are, at the first."""
         # Three months back: a split that is corrected or told late is seen.
         since = (last - timedelta(days=90)).isoformat() if last else None
         client = self.make_client()
@@ -255,8 +291,18 @@ class MassiveProvider:
                     yield page.results
                     address, parameters = page.next_url, {}
 
-        rows = [row for page in in_thread(pages) for row in page]
-        self.calls += client.calls
+        try:
+            self._splits = [row for batch in in_thread(pages) for page in batch for row in page]
+            self._splits_before = last
+        finally:
+            self.calls += client.calls
+
+    def splits(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
+        """The splits that were fetched.
+
+        A split is known from its ex-date, unless a fetch after that date did not have it: then from today.
+        """
+        rows, last = self._splits, self._splits_before
         today = datetime.now(NEW_YORK).date()
 
         def known_on(row: SplitRow) -> date:
@@ -272,7 +318,7 @@ class MassiveProvider:
                 "known_day": np.array([known_on(row) for row in rows], dtype="datetime64[D]").astype(np.int32),
             },
         )
-        connection.execute("insert into fetches values ('splits', ?, ?)", [today, client.calls])
+        connection.execute("insert into fetches values ('splits', ?, ?)", [today, self.calls])
         return connection.sql(
             "select symbol::VARCHAR as symbol, date '1970-01-01' + ex_day as ex_date, split_from, split_to, "
             "date '1970-01-01' + known_day as known_on from fetched_splits "
@@ -280,8 +326,8 @@ class MassiveProvider:
         )
 
     def reference(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
-        """None yet: the universe is the symbols that trade."""
-        return None
+        """The lists that are held, and those that were fetched."""
+        return self.lists.relation(connection, datetime.now(NEW_YORK).date())
 
     def note(self, sessions_left: int) -> str:
         """Calls made, time waited for the plan's rate, and how long the plan makes the rest last."""
@@ -292,6 +338,23 @@ class MassiveProvider:
     def held(self) -> tuple[date, date] | None:
         """It has what the plan allows, up to the last closed session."""
         return None
+
+
+def _next_part(due: list[date], came: Mapping[date, Any], before: dict[date, date]) -> list[date]:
+    """Takes from `due` the oldest consecutive sessions that have come: a part; empty where it is better to wait.
+
+    A session that is tried again and again holds those after it back, which keeps parts large, but not for long:
+    neither memory nor what a killed process loses may grow with the length of the range.
+    """
+    first = next((place for place, session in enumerate(due) if session in came), None)
+    if first is None or (first > 0 and len(came) < 2 * PART_SESSIONS):
+        return []
+    last = first + 1
+    while last < min(len(due), first + PART_SESSIONS) and due[last] in came and before[due[last]] == due[last - 1]:
+        last += 1
+    part = due[first:last]
+    del due[first:last]
+    return part
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ STEPS: dict[int, Sequence[str]] = {
         "alter table price_bars add column trades BIGINT",
         schema.BAR_REVISIONS.ddl,
         schema.FETCHES.ddl,
+        schema.LISTINGS.ddl,
+        schema.SHARES_OUTSTANDING.ddl,
     ),
 }
 

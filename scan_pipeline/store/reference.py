@@ -83,21 +83,24 @@ _NO_REFERENCE = """
 create or replace temp table reference as
 select null::VARCHAR as symbol, null::VARCHAR as name, null::VARCHAR as exchange, null::VARCHAR as type,
     null::VARCHAR as sector, null::VARCHAR as industry, null::VARCHAR as country, null::DOUBLE as market_cap,
-    null::DATE as as_of, null::DATE as listed, null::DATE as delisted
+    null::DATE as as_of, null::DATE as listed, null::DATE as delisted, null::DOUBLE as shares_outstanding,
+    null::DATE as shares_counted_on
 where false
 """
 
-# A market cap is used from its as_of day on; one without a day could be of any time, and is not.
+# A market cap is used from its as_of day on; one without a day could be of any time, and is not. Where none is given,
+# it is the shares outstanding, split since they were counted, times the last close as traded.
 _BUILD = """
 insert into universe
 with recent as (
-    select symbol, max(session) as last_bar, max(session) = $session as traded
+    select symbol, max(session) as last_bar, max(session) = $session as traded, arg_max(close, session) as last_close
     from price_bars where session > $leaves and session <= $session group by symbol
 ),
 known as (
     select symbol, name, exchange, type, sector, industry, country, listed,
         case when delisted <= $session then delisted end as delisted
     from reference
+    where coalesce(name, exchange, type, sector, industry, country, listed::VARCHAR, delisted::VARCHAR) is not null
     qualify row_number() over (
         partition by symbol order by coalesce(as_of <= $session, true) desc, as_of desc nulls last
     ) = 1
@@ -106,16 +109,28 @@ caps as (
     select symbol, arg_max(market_cap, as_of) as market_cap
     from reference where as_of <= $session and isfinite(market_cap) group by symbol
 ),
+counts as (
+    select symbol, arg_max(shares_outstanding, as_of) as shares,
+        arg_max(coalesce(shares_counted_on, as_of), as_of) as counted_on
+    from reference where as_of <= $session and shares_outstanding > 0 and isfinite(shares_outstanding) group by symbol
+),
+grown as (
+    select symbol, product(split_to / split_from) as factor
+    from counts join splits using (symbol)
+    where ex_date > counted_on and ex_date <= $session and known_on <= $session group by symbol
+),
 members as (
     select symbol from recent
     union
     select symbol from reference where listed <= $session and coalesce(delisted > $session, true)
 )
-select $session, symbol, name, exchange, type, sector, industry, country, market_cap,
+select $session, symbol, name, exchange, type, sector, industry, country,
+    coalesce(market_cap, shares * coalesce(factor, 1) * last_close),
     coalesce(case when listed <= $session then listed end, first_bar),
     coalesce(delisted, case when last_bar <= $delisted then last_bar end),
     coalesce(traded, false)
 from members left join recent using (symbol) left join known using (symbol) left join caps using (symbol)
+    left join counts using (symbol) left join grown using (symbol)
     left join first_bars using (symbol)
 where coalesce(traded, false) or delisted is null or delisted > $session
 order by symbol
