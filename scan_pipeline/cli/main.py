@@ -217,9 +217,10 @@ def gateway(port: int) -> None:
         serve(here, port, started)
     except OSError as error:
         raise SettingsError(f"Port {port} cannot be served: {error.strerror}. Choose another with --port.") from error
-    finally:
+    except KeyboardInterrupt:
         answered = ", ".join(f"{count:,} {kind}" for kind, count in sorted(here.answered.items()))
-        OUT.print(f"Answered: {answered or 'nothing'}.")
+        OUT.print(f"Ended. Answered: {answered or 'nothing'}.")
+        sys.exit(130)
 
 
 @main.command()
