@@ -5,13 +5,16 @@ measuring process imports the standard library only: the kernel counts a parent'
 parent would hide what a child needs.
 """
 
+import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -187,6 +190,37 @@ def seconds(runs: Sequence[Run]) -> list[float]:
 def peaks(runs: Sequence[Run]) -> list[float]:
     """The peak memory of each run, in MiB."""
     return [run.peak_mib for run in runs]
+
+
+def say(what: str) -> None:
+    """Progress, for the person who waits."""
+    print(f"{what} …", file=sys.stderr, flush=True)
+
+
+def main(about: str | None, measure: Callable[[bool, Path, Report], None]) -> int:
+    """A benchmark's command: the exit code is 0, or 1 with a message if a process fails or a result differs.
+
+    `measure` fills the report, in a folder of its own; the first argument says whether a small input is enough.
+    """
+    parser = argparse.ArgumentParser(description=(about or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a small demo market and few runs, under a minute")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there instead of printing it")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the temporary folder goes, the process in it too
+    report = Report(machine())
+    try:
+        with tempfile.TemporaryDirectory(prefix="scan_pipeline_benchmark_") as folder:
+            measure(arguments.quick, Path(folder).resolve(), report)
+    except BenchmarkError as error:
+        print(f"{report.as_text()}\n\nNot complete: {error}", file=sys.stderr)
+        return 1
+    if arguments.quick:
+        report.goals.clear()  # they are goals for the real feed
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+    else:
+        print(report.as_text())
+    return 0
 
 
 def _processor() -> str:

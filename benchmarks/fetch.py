@@ -3,26 +3,24 @@
     python benchmarks/fetch.py [--quick] [--json FILE]
 
 The vendor is our own gateway in a process of its own, over a store with the real feed (`../shared/market/feed`; where
-it is absent, the demo market), each answer held back by 50 ms. Its cache is warm, and both share the machine's cores: at
+it is absent, the demo market), each answer held back by 50 ms. Its cache is warm, and both share the cores: at
 some rate the machine is busy, and nothing can be faster. `--quick` takes a small demo market and one run of each.
 
 `fetch` is ours without storing, `sequential` one request after the other with requests, json and pandas, `yardstick`
 the least that can be done: aiohttp, many at a time, and the same parser.
 """
 
-import argparse
 import json
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from _harness import HERE, BenchmarkError, Report, Run, machine, run
-from nightly import FULL, QUICK, REAL_FEED, Bench, Plan, say
+from _harness import HERE, BenchmarkError, Report, Run, main, run, say
+from nightly import FULL, QUICK, REAL_FEED, Bench, Plan
 
 LATENCY_MS = 50
 CONCURRENCY = 16
@@ -115,29 +113,7 @@ def measure(plan: Plan, folder: Path, report: Report) -> None:
         report.add("gateway_ms_per_grouped_day", [one.said["server_ms"] for one in read], "ms", "<= 15")
         report.add("gateway_requests_per_s", [one.said["requests_per_s"] for one in read], "1/s")
         report.add("gateway_resident_mib", [one.said["server_mib"] for one in read], "MiB")
-    if plan is QUICK:
-        report.goals.clear()
-
-
-def main() -> int:
-    """The exit code: 0, or 1 with a message if a process fails or the rows differ."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a small demo market and few runs, under a minute")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there instead of printing it")
-    arguments = parser.parse_args()
-    report = Report(machine())
-    try:
-        with tempfile.TemporaryDirectory(prefix="scan_pipeline_benchmark_") as folder:
-            measure(QUICK if arguments.quick else FULL, Path(folder).resolve(), report)
-    except BenchmarkError as error:
-        print(f"{report.as_text()}\n\nNot complete: {error}", file=sys.stderr)
-        return 1
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
-    else:
-        print(report.as_text())
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, lambda quick, folder, report: measure(QUICK if quick else FULL, folder, report)))

@@ -10,17 +10,13 @@ Each run begins with an equal copy of a store that was filled before, in a tempo
 must equal ours; if they differ, the benchmark says where and ends with an error.
 """
 
-import argparse
-import json
 import shutil
-import signal
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from _harness import PROJECT_DIR, BenchmarkError, Report, Run, load_average, machine, peaks, run, seconds
+from _harness import PROJECT_DIR, BenchmarkError, Report, Run, load_average, main, peaks, run, say, seconds
 
 REAL_FEED = PROJECT_DIR.parent / "shared" / "market" / "feed"
 RANGE_SESSIONS = 250
@@ -107,8 +103,6 @@ def measure(plan: Plan, folder: Path, report: Report) -> None:
     say(f"a range of {RANGE_SESSIONS} sessions")
     measure_range(bench, report, filled, first, last)
     report.machine["load_average_at_end"] = load_average()
-    if plan is QUICK:
-        report.goals.clear()  # they are goals for the real feed
 
 
 def measure_ingest(bench: Bench, report: Report, sessions: list[str], cache: Path, filled: Path) -> Run:
@@ -221,31 +215,5 @@ def measure_range(bench: Bench, report: Report, filled: Path, first: str, last: 
         report.add(f"range_peak_mib_batch_{batch}", peaks(runs_of_batch), "MiB")
 
 
-def say(what: str) -> None:
-    """Progress, for the person who waits."""
-    print(f"{what} …", file=sys.stderr, flush=True)
-
-
-def main() -> int:
-    """The exit code: 0, or 1 with a message if a process fails or a yardstick's hits differ."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a small demo market and few runs, under a minute")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there instead of printing it")
-    arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the temporary folder goes, the process in it too
-    report = Report(machine())
-    try:
-        with tempfile.TemporaryDirectory(prefix="scan_pipeline_benchmark_") as folder:
-            measure(QUICK if arguments.quick else FULL, Path(folder).resolve(), report)
-    except BenchmarkError as error:
-        print(f"{report.as_text()}\n\nNot complete: {error}", file=sys.stderr)
-        return 1
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
-    else:
-        print(report.as_text())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, lambda quick, folder, report: measure(QUICK if quick else FULL, folder, report)))

@@ -57,7 +57,7 @@ class Provider(Protocol):
         """The value of SCAN_PROVIDER that chooses it."""
 
     def deliveries(self, sessions: Sequence[date], previous: date) -> Iterator[tuple[Sequence[date], date, Delivery]]:
-        """What it has for `sessions` (consecutive), cut into parts of consecutive sessions, oldest first.
+        """What it has for `sessions` (consecutive), cut into parts of consecutive sessions, as they come.
 
         Each part comes with the session before it: rows dated after that one and up to the part's last session
         belong to the part, rows on closed days in between included. A session it knows nothing of is in a part too.

@@ -152,7 +152,8 @@ class VendorClient:
         said = (body.replace(self.key, "…") if self.key else body)[:200]
         if status == 429:
             # Without a word of the server: its window is the plan's.
-            return TransientError("429, too many requests", _seconds(retry_after) or self.plan.seconds)
+            wait = _seconds(retry_after)
+            return TransientError("429, too many requests", self.plan.seconds if wait is None else wait)
         if status >= 500 or status == 408:
             return TransientError(f"{status}: {said}", _seconds(retry_after))
         mend = {

@@ -7,10 +7,7 @@ Facts of the API: https://massive.com/docs/rest/stocks/aggregates/daily-market-s
 """
 
 import asyncio
-import queue
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -22,6 +19,7 @@ import numpy as np
 from scan_pipeline.providers.base import ProviderError
 from scan_pipeline.providers.http import GivenUpError, Plan, TransientError, VendorClient
 from scan_pipeline.providers.listings import ReferenceLists
+from scan_pipeline.providers.threads import in_thread
 from scan_pipeline.sessions import NEW_YORK
 
 #: Sessions handed over at once at most: a transaction each.
@@ -149,64 +147,6 @@ def fetch_sessions_sync(client: VendorClient, sessions: Sequence[date]) -> Itera
         yield from batch
 
 
-def in_thread(make: Callable[[], AsyncIterator[Any]], most_waiting: int = 1) -> Iterator[list[Any]]:
-    """What an asynchronous iterator gives, from an event loop in a thread of its own: each time, all that has come.
-
-    At most `most_waiting` are kept ahead of the caller.
-    """
-    arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    room = threading.Semaphore(most_waiting)
-    finished = object()
-    stop = threading.Event()
-    working: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
-
-    async def work() -> None:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task
-        working.append((loop, task))
-        if stop.is_set():
-            return
-        async with aclosing(make()) as source:  # type: ignore[type-var]  # an async generator
-            async for one in source:
-                arrived.put(one)
-                if not room.acquire(blocking=False):
-                    await loop.run_in_executor(None, room.acquire)
-                if stop.is_set():
-                    return
-
-    def run() -> None:
-        try:
-            asyncio.run(work())
-            arrived.put(finished)
-        except BaseException as error:
-            arrived.put(error)
-
-    thread = threading.Thread(target=run, name="fetch", daemon=True)
-    thread.start()
-    try:
-        while True:
-            batch = [arrived.get()]
-            while not arrived.empty():
-                batch.append(arrived.get())
-            last = batch[-1]
-            is_over = last is finished or isinstance(last, BaseException)
-            if came := batch[:-1] if is_over else batch:
-                yield came
-                room.release(len(came))
-            if isinstance(last, BaseException):
-                raise last
-            if is_over:
-                return
-    finally:
-        stop.set()
-        room.release(most_waiting + 1)
-        for loop, task in working:
-            # What it waits for (an answer, the plan's rate) may take a minute. A loop that has ended is closed.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(task.cancel)
-        thread.join(timeout=5)
-
-
 @dataclass
 class MassiveProvider:
     """The vendor as a provider of bars and splits."""
@@ -225,6 +165,7 @@ class MassiveProvider:
     missing: dict[date, str] = field(default_factory=dict)
     _splits: list[SplitRow] = field(default_factory=list)
     _splits_before: date | None = None
+    _splits_calls: int = 0
 
     def deliveries(
         self, sessions: Sequence[date], previous: date
@@ -236,11 +177,14 @@ class MassiveProvider:
         due = list(sessions)
         # While a part is stored, the next one comes.
         fetched = in_thread(lambda: fetch_sessions(client, sessions), most_waiting=2 * PART_SESSIONS)
-        made = 0
+        made, waited = 0, 0.0
         try:
             for batch in fetched:
                 self.calls, made = self.calls + client.calls - made, client.calls
-                self.waited_seconds = client.waited_seconds
+                self.waited_seconds, waited = (
+                    self.waited_seconds + client.waited_seconds - waited,
+                    client.waited_seconds,
+                )
                 came |= {one.session: one for one in batch}
                 while ready := _next_part(due, came, before):
                     yield self._part([came.pop(session) for session in ready], before)
@@ -295,6 +239,7 @@ class MassiveProvider:
             self._splits = [row for batch in in_thread(pages) for page in batch for row in page]
             self._splits_before = last
         finally:
+            self._splits_calls = client.calls
             self.calls += client.calls
 
     def splits(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:
@@ -318,7 +263,7 @@ class MassiveProvider:
                 "known_day": np.array([known_on(row) for row in rows], dtype="datetime64[D]").astype(np.int32),
             },
         )
-        connection.execute("insert into fetches values ('splits', ?, ?)", [today, self.calls])
+        connection.execute("insert into fetches values ('splits', ?, ?)", [today, self._splits_calls])
         return connection.sql(
             "select symbol::VARCHAR as symbol, date '1970-01-01' + ex_day as ex_date, split_from, split_to, "
             "date '1970-01-01' + known_day as known_on from fetched_splits "
