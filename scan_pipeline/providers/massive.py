@@ -24,6 +24,8 @@ from scan_pipeline.sessions import NEW_YORK
 
 #: Sessions handed over at once at most: a transaction each.
 PART_SESSIONS = 20
+#: So many sessions in a row that could not be had, and no more are asked for.
+GIVE_UP_AFTER = 8
 GROUPED = "/v2/aggs/grouped/locale/us/market/stocks/"
 
 
@@ -103,16 +105,24 @@ _SPLITS = msgspec.json.Decoder(SplitPage)
 async def fetch_sessions(client: VendorClient, sessions: Sequence[date]) -> AsyncIterator[FetchedSession]:
     """The bars of the sessions, as traded, each as soon as it is there; many are under way at once.
 
-    A session that cannot be had after all tries comes with the reason. Raises ProviderError for a refusal that concerns
-    all; what was under way is dropped.
+    A session that cannot be had after all tries comes with the reason; after so many in a row that the vendor is
+    plainly not there, the rest is not asked for. Raises ProviderError for a refusal that concerns all; what was under
+    way is dropped.
     """
+    failed = 0
 
     async def fetch(session: date) -> FetchedSession:
+        nonlocal failed
+        if failed >= max(client.concurrency, GIVE_UP_AFTER):
+            return FetchedSession(session, (), f"Not asked for: the {failed} sessions before could not be had.")
         parameters = {"adjusted": "false", "include_otc": "false"}
         try:
-            return FetchedSession(session, await client.get(f"{GROUPED}{session}", parameters, read_grouped))
+            rows = await client.get(f"{GROUPED}{session}", parameters, read_grouped)
         except GivenUpError as error:
+            failed += 1
             return FetchedSession(session, (), str(error))
+        failed = 0
+        return FetchedSession(session, rows)
 
     left = iter(sessions)
     came: asyncio.Queue[FetchedSession | Exception] = asyncio.Queue(client.concurrency)

@@ -303,6 +303,20 @@ def test_a_session_that_fails_at_every_try_is_left_missing_and_the_same_command_
         assert desk.bars(COLUMNS) == [bar for bar in source.bars(COLUMNS) if bar[0] in wanted]
 
 
+def test_a_vendor_that_is_down_is_not_asked_for_every_session_of_a_year(calendar: Calendar, tmp_path: Path) -> None:
+    async def down(request: web.Request) -> web.Response:
+        return web.Response(status=503)
+
+    sessions = calendar.between(date(2015, 1, 2), date(2015, 12, 31))
+    with scripted(down) as vendor:
+        came = list(fetch_sessions_sync(client_of(vendor, tmp_path), sessions))
+        # Eight in a row, and what was under way beside them; two tries each.
+        assert len(vendor.asked) <= (8 + 4) * 2
+    assert {one.session for one in came} == set(sessions)
+    assert all(one.missing and not one.rows for one in came)
+    assert sum("Not asked for" in one.missing for one in came) > 200
+
+
 def test_a_day_that_the_vendor_has_nothing_for_is_said_to_be_missing_after_one_call(desk_at: DeskAt) -> None:
     async def nothing(_: web.Request) -> web.Response:
         return web.json_response({"queryCount": 0, "resultsCount": 0, "adjusted": False, "status": "OK"})
