@@ -143,7 +143,9 @@ UNIVERSE = Table(
         Column("industry", "VARCHAR", "Industry."),
         Column("country", "VARCHAR", "Country."),
         Column("market_cap", "DOUBLE", "Market capitalisation known on the session; null where unknown.", "dollars"),
-        Column("listed", "DATE", "Listing date: the vendor's, else the first bar held."),
+        Column(
+            "listed", "DATE", "Listing date: the vendor's, or the first bar held where that is earlier or all there is."
+        ),
         Column(
             "delisted",
             "DATE",

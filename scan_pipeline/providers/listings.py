@@ -176,12 +176,22 @@ class ReferenceLists:
         return connection.sql(_REFERENCE)
 
 
-# Names and the like hold for any session; numbers of companies are those of the last list that has the symbol.
+# Names and the like hold for any session; numbers of companies are those of the last list that has the symbol. A symbol
+# was listed by the first list that has it, and no longer by the first one of the same source after its last.
 _REFERENCE = """
+with spans as (
+    select symbol, source, min(fetched_on) as listed, max(fetched_on) as last from listings group by symbol, source
+),
+ends as (
+    select spans.symbol, spans.source, spans.listed, min(lists.fetched_on) as delisted
+    from spans left join (select distinct source, fetched_on from listings) lists
+        on lists.source = spans.source and lists.fetched_on > spans.last
+    group by all
+)
 select symbol, name, exchange, type, null::VARCHAR as sector, null::VARCHAR as industry, null::VARCHAR as country,
-    null::DOUBLE as market_cap, fetched_on as as_of, null::DATE as listed, null::DATE as delisted,
-    null::DOUBLE as shares_outstanding, null::DATE as shares_counted_on
-from listings
+    null::DOUBLE as market_cap, fetched_on as as_of, listed, delisted, null::DOUBLE as shares_outstanding,
+    null::DATE as shares_counted_on
+from listings join ends using (symbol, source)
 union all
 select symbol, null, null, null, null, null, null, null, as_of, null, null, shares, counted_on
 from (select symbol, arg_max(cik, fetched_on) as cik from listings where cik is not null group by symbol)

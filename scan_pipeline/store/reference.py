@@ -126,7 +126,7 @@ members as (
 )
 select $session, symbol, name, exchange, type, sector, industry, country,
     coalesce(market_cap, shares * coalesce(factor, 1) * last_close),
-    coalesce(case when listed <= $session then listed end, first_bar),
+    least(case when listed <= $session then listed end, first_bar),
     coalesce(delisted, case when last_bar <= $delisted then last_bar end),
     coalesce(traded, false)
 from members left join recent using (symbol) left join known using (symbol) left join caps using (symbol)

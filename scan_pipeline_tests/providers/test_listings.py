@@ -203,6 +203,25 @@ def test_lists_are_asked_for_again_only_when_they_are_due(pipeline_of: Desk, ven
     assert len(vendor.asked) == first + 4
 
 
+def test_a_listed_symbol_without_a_bar_is_in_the_universe_from_its_first_list_until_one_lacks_it(
+    pipeline_of: Desk, vendor: Vendor, sources: Sources, tmp_path: Path
+) -> None:
+    sources.tickers.append({"ticker": "CCC", "name": "Ccc Units", "type": "UNIT"})
+    universe(pipeline_of, vendor, tmp_path)
+    with pipeline_of.pipeline.store.write() as connection:
+        connection.execute("update listings set fetched_on = ?", [TUE])
+        connection.execute(
+            "insert into listings select * replace (?::DATE as fetched_on) from listings where symbol <> 'CCC'", [THU]
+        )
+    said = {day: [symbol for symbol, *_ in rows(pipeline_of, "name", day)]
+            for day in (MON, TUE, WED, THU)
+            if universe(pipeline_of, vendor, tmp_path, day)}  # fmt: skip
+    assert said == {
+        MON: ["AAA", "BBB"], TUE: ["AAA", "BBB", "CCC"], WED: ["AAA", "BBB", "CCC"], THU: ["AAA", "BBB"],
+    }  # fmt: skip
+    assert rows(pipeline_of, "listed, traded", WED) == [("AAA", MON, True), ("BBB", MON, True), ("CCC", TUE, False)]
+
+
 def test_quarters_are_those_that_have_ended() -> None:
     assert list(quarters(date(2024, 11, 30), date(2025, 9, 30))) == ["2024Q4", "2025Q1", "2025Q2"]
     assert list(quarters(date(2025, 7, 1), date(2025, 10, 1))) == ["2025Q3"]
