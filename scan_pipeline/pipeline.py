@@ -110,6 +110,7 @@ class Pipeline:
         provider = provider or self.provider()
         provider.prepare("splits", self._fetched())
         with self.monitor.stage("splits", 0, "events") as stage, self.store.write() as connection:
+            self._refuse_to_mix(connection, provider)
             splits = provider.splits(connection)
             held = record_splits(connection, splits if splits is not None else _no_splits(connection))
             stage.done = held
@@ -120,23 +121,34 @@ class Pipeline:
     ) -> Iterator[IngestedSession]:
         """Step 2. Replaces the sessions' bars, a part at a time, each in one transaction, and says what became of each.
 
-        A metered provider is not asked again for what is held and settled, and is asked for the correction window: the
-        held sessions just before the last one, which may still be revised. What changes there is in `bar_revisions`.
+        A metered provider is not asked again for what is held and settled, and is asked for corrections: of held
+        sessions that could still be revised when they were taken in. What changes is in `bar_revisions`; a correction
+        that would lose bars is not taken.
 
         Raises SessionError for a session that has not closed, and IngestError, after all others have landed, if the
         provider has no bar at all for some.
         """
         self.calendar.require_closed(sessions)
         provider = provider or self.provider()
+        if self.store.exists:
+            with self.store.read() as connection:
+                self._refuse_to_mix(connection, provider)
         empty: list[date] = []
-        wanted, held = self._due(sessions) if provider.is_metered else (sorted(sessions), [])
-        yield from held
-        with self.monitor.stage("ingest", len(wanted), "sessions") as stage:
-            for run in self._consecutive(wanted):
+        wanted, corrected, settled = self._due(sessions) if provider.is_metered else (sorted(sessions), {}, [])
+        yield from settled
+        # A correction is a part of its own: it can be refused alone.
+        runs = [*self._consecutive(wanted), *([day] for day in sorted(corrected))]
+        with self.monitor.stage("ingest", len(wanted) + len(corrected), "sessions") as stage:
+            for run in runs:
                 for part, previous, delivery in provider.deliveries(run, self.calendar.before(run[0], 1)):
                     with self.store.write() as connection:
-                        self._refuse_to_mix(connection, provider)
                         landed, undated = take_in(connection, delivery, part, previous, run_id)
+                        before = corrected.get(part[0])
+                        if before and (not landed or self._loses_bars(landed[0], before)):
+                            connection.rollback()
+                            connection.begin()
+                            self._say_refused(part[0], landed, before, provider)
+                            landed = [before]
                     if undated:
                         self.monitor.say(f"{undated:,} delivered rows have no readable date; see rejected_bars.")
                     yield from (one for one in landed if one.session in sessions)
@@ -144,9 +156,49 @@ class Pipeline:
                         if one.revised:
                             self.monitor.say(f"{one.revised:,} bars of {one.session} were revised; see bar_revisions.")
                     empty += sorted(set(part) - {outcome.session for outcome in landed})
-                    stage.advance(len(part), provider.note(len(wanted) - stage.done - len(part)))
+                    stage.advance(len(part), provider.note(stage.total - stage.done - len(part)))
         if empty:
             raise IngestError(self._nothing_delivered(provider, empty))
+
+    def _due(self, sessions: Sequence[date]) -> tuple[list[date], dict[date, IngestedSession], list[IngestedSession]]:
+        """What a metered provider is asked for: sessions to take in, and held ones to correct; and what is settled.
+
+        A held session is settled once it was taken in after so many later sessions had closed that the vendor no longer
+        revises it. One that is not is asked for again, unless that was done since the last of `sessions` closed. One
+        that lost too many bars is as good as not held.
+        """
+        last = max(sessions)
+        held: dict[date, tuple[datetime, IngestedSession]] = {}
+        if self.store.exists:
+            with self.store.read() as connection:
+                held = read_accounts(connection)
+        good = {
+            day: one
+            for day, (_, one) in held.items()
+            if one.bars and one.lost_share <= self.settings.max_rejected_share
+        }
+
+        def settled_at(day: date) -> datetime:
+            last_revision = min(last, self.calendar.after(day, self.settings.correction_sessions))
+            return self.calendar.closes_at(last_revision).astimezone(UTC).replace(tzinfo=None)
+
+        corrected = {day: one for day, one in good.items() if day <= last and held[day][0] < settled_at(day)}
+        settled = [good[day] for day in sorted(sessions) if day in good and day not in corrected]
+        return sorted(set(sessions) - good.keys()), corrected, settled
+
+    def _loses_bars(self, now: IngestedSession, before: IngestedSession) -> bool:
+        """Whether a correction is none: too many bars are lost, or there are far fewer than before."""
+        return now.lost_share > self.settings.max_rejected_share or now.bars < before.bars * (
+            1 - self.settings.max_rejected_share
+        )
+
+    def _say_refused(
+        self, session: date, landed: Sequence[IngestedSession], before: IngestedSession, provider: Provider
+    ) -> None:
+        came = f"{landed[0].bars:,} good bars" if landed else provider.missing.get(session, "nothing")
+        self.monitor.say(
+            f"The correction of {session} is not taken, its {before.bars:,} bars stand. The vendor gave: {came}"
+        )
 
     def _fetched(self) -> dict[str, date]:
         """When each thing beside bars was last fetched."""
@@ -155,29 +207,13 @@ class Pipeline:
         with self.store.read() as connection:
             return dict(connection.execute("select what, max(fetched_on) from fetches group by what").fetchall())
 
-    def _due(self, sessions: Sequence[date]) -> tuple[list[date], list[IngestedSession]]:
-        """Which sessions a metered provider is asked for, and what became, then, of those that are held and settled.
-
-        A session is settled when it was taken in after the last of `sessions` closed, or when so many sessions have
-        passed between them that the vendor no longer revises it.
-        """
-        last = max(sessions)
-        window = self.calendar.between(self.calendar.before(last, self.settings.correction_sessions), last)
-        closed_at = self.calendar.closes_at(last).astimezone(UTC).replace(tzinfo=None)
-        held: dict[date, tuple[datetime, IngestedSession]] = {}
-        if self.store.exists:
-            with self.store.read() as connection:
-                held = read_accounts(connection)
-        revisable = {day for day in window if day in held and held[day][0] < closed_at}
-        settled = [held[day][1] for day in sorted(sessions) if day in held and day not in revisable]
-        return sorted((set(sessions) - held.keys()) | revisable), settled
-
     def build_universe(self, sessions: Sequence[date], provider: Provider | None = None) -> list[UniverseSession]:
         """Step 3. Replaces the universe of the sessions."""
         self.calendar.require_closed(sessions)
         provider = provider or self.provider()
         provider.prepare("reference", self._fetched())
         with self.monitor.stage("universe", len(sessions), "sessions") as stage, self.store.write() as connection:
+            self._refuse_to_mix(connection, provider)
             outcomes = build_universe(connection, sessions, self.calendar, provider.reference(connection))
             stage.advance(len(sessions))
         return outcomes

@@ -109,6 +109,10 @@ class Calendar:
         """The session `count` sessions before `session`, or the calendar's first one."""
         return to_date(self.days[max(0, self.index_at_or_after(session) - count)])
 
+    def after(self, session: date, count: int) -> date:
+        """The session `count` sessions after `session`, or the calendar's last one."""
+        return to_date(self.days[min(len(self.days) - 1, self.index_at_or_after(session) + count)])
+
     def closed_weekdays(self) -> list[date]:
         """Every Monday to Friday of the calendar on which the exchange was closed."""
         weekdays = np.arange(self.days[0], self.days[-1] + np.timedelta64(1, "D"))

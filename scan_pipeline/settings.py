@@ -130,6 +130,9 @@ def massive_key() -> str:
             "SCAN_PROVIDER=massive needs a key: set MASSIVE_API_KEY in the environment or in .env. "
             "https://massive.com gives one away."
         )
+    key = key.strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise SettingsError("MASSIVE_API_KEY holds characters that no key has: blanks or line breaks. Set it again.")
     return key
 
 

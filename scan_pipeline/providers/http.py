@@ -131,7 +131,7 @@ class VendorClient:
                 await asyncio.sleep(wait if wait is not None else grown * random.uniform(1, 1.5))
         raise GivenUpError(
             f"{url.split('?')[0]} failed {self.tries} times, the last time: {words[:200]}. "
-            "Check the network and SCAN_MASSIVE_URL."
+            "If the network and the address are right, try later."
         )
 
     async def _ask(self, url: str, parameters: Mapping[str, str]) -> bytes:

@@ -248,12 +248,12 @@ async def nasdaq_listings(client: VendorClient) -> list[Listing]:
     listed = await client.get("/dynamic/SymDir/nasdaqlisted.txt", {}, _table)
     other = await client.get("/dynamic/SymDir/otherlisted.txt", {}, _table)
     return [
-        Listing(row["Symbol"], row["Security Name"], "XNAS", "ETF" if row["ETF"] == "Y" else None)
+        Listing(row.get("Symbol", ""), row["Security Name"], "XNAS", "ETF" if row["ETF"] == "Y" else None)
         for row in listed
         if row["Test Issue"] != "Y"
     ] + [
         Listing(
-            row["ACT Symbol"], row["Security Name"], OTHER_EXCHANGES.get(row["Exchange"]),
+            row.get("ACT Symbol", ""), row["Security Name"], OTHER_EXCHANGES.get(row.get("Exchange", "")),
             "ETF" if row["ETF"] == "Y" else None,
         )
         for row in other
@@ -295,6 +295,8 @@ def _table(body: bytes) -> list[dict[str, str]]:
     if not lines or not lines[-1].startswith("File Creation Time"):
         raise TransientError("a list without its last line")
     names = header.split("|")
+    if not {"Security Name", "ETF", "Test Issue"} <= set(names):
+        raise TransientError(f"a list with the columns {', '.join(names)}")
     rows: Sequence[list[str]] = [line.split("|") for line in lines[:-1] if line.strip()]
     if any(len(row) != len(names) for row in rows):
         raise TransientError("a list with broken lines")

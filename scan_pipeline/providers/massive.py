@@ -39,7 +39,7 @@ class Row(msgspec.Struct, gc=False):
     c: float | None = None
     v: float | None = None
     vw: float | None = None
-    n: int | None = None
+    n: float | None = None
 
 
 class Grouped(msgspec.Struct):
@@ -273,6 +273,12 @@ class MassiveProvider:
                 "known_day": np.array([known_on(row) for row in rows], dtype="datetime64[D]").astype(np.int32),
             },
         )
+        if last:  # one that was announced then, and is no longer: it was moved or called off
+            connection.execute(
+                "delete from splits where ex_date >= ? and (symbol, ex_date) not in "
+                "(select symbol, date '1970-01-01' + ex_day from fetched_splits)",
+                [last],
+            )
         connection.execute("insert into fetches values ('splits', ?, ?)", [today, self._splits_calls])
         return connection.sql(
             "select symbol::VARCHAR as symbol, date '1970-01-01' + ex_day as ex_date, split_from, split_to, "

@@ -83,7 +83,7 @@ class Store:
     def _attach(self, connection: Connection, name: str, *, read_only: bool) -> None:
         path = str(self.path).replace("'", "''")
         deadline = time.monotonic() + self.wait_seconds
-        told = False
+        told = emptied = False
         while True:
             try:
                 connection.execute(f"attach '{path}' as {name} {'(read_only)' if read_only else ''}")
@@ -94,8 +94,9 @@ class Store:
                 ) from error
             except duckdb.IOException as error:
                 holder = _holder(str(error))
-                if holder is None and not self.exists:
-                    self.path.unlink(missing_ok=True)
+                if holder is None and not emptied and self.path.exists() and not self.exists:
+                    self.path.unlink()
+                    emptied = True
                     continue
                 if holder is None:
                     raise StoreError(

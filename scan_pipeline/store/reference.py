@@ -116,8 +116,8 @@ counts as (
 ),
 grown as (
     select symbol, product(split_to / split_from) as factor
-    from counts join splits using (symbol)
-    where ex_date > counted_on and ex_date <= $session and known_on <= $session group by symbol
+    from counts join splits using (symbol) join recent using (symbol)
+    where ex_date > counted_on and ex_date <= last_bar and known_on <= $session group by symbol
 ),
 members as (
     select symbol from recent

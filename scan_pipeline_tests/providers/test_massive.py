@@ -391,7 +391,7 @@ def test_a_night_costs_five_calls_at_most_and_one_when_it_is_run_again(
         desk = desk_at(vendor)
         desk.ingest(*map(str, sessions[:10]))
         desk.pipeline.record_splits()
-        taken_in_on_their_evenings(desk)
+        left_by_their_nights(desk)
         vendor.asked.clear()
 
         def night() -> list[date]:
@@ -409,12 +409,72 @@ def test_a_night_costs_five_calls_at_most_and_one_when_it_is_run_again(
     assert desk.ask("select * from bar_revisions") == []
 
 
-def taken_in_on_their_evenings(desk: Desk) -> None:
-    """Every session held, as if it had been taken in three hours after it closed."""
-    for (session,) in desk.ask("select session from ingested_sessions"):
-        closed = desk.pipeline.calendar.closes_at(date.fromisoformat(session)) + timedelta(hours=3)
+def left_by_their_nights(desk: Desk) -> None:
+    """Every session held, as its nights would have left it: last corrected three hours after a later one closed."""
+    held = [date.fromisoformat(session) for (session,) in desk.ask("select session from ingested_sessions")]
+    calendar = desk.pipeline.calendar
+    for session in held:
+        closed = calendar.closes_at(min(calendar.after(session, 3), max(held))) + timedelta(hours=3)
         evening = closed.astimezone(UTC).replace(tzinfo=None)
         write(desk, "update ingested_sessions set ingested_at = ? where session = ?", evening, session)
+
+
+def evening_of(desk: Desk, session: date) -> datetime:
+    return (desk.pipeline.calendar.closes_at(session) + timedelta(hours=3)).astimezone(UTC).replace(tzinfo=None)
+
+
+def test_after_missed_nights_every_session_that_could_still_be_revised_is_asked_for_again(
+    source_copy: Desk, desk_at: DeskAt, sessions: Sequence[date]
+) -> None:
+    early = sessions[2]
+    with gateway_over(source_copy) as vendor:
+        desk = desk_at(vendor)
+        desk.ingest(*map(str, sessions[:4]))
+        left_by_their_nights(desk)
+        write(desk, "update ingested_sessions set ingested_at = ? where session = ?", evening_of(desk, early), early)
+        write(source_copy, "update price_bars set close = high where session = ?", early)
+        vendor.asked.clear()
+        desk.ingest(*map(str, sessions[8:12]))
+        assert early in vendor.sessions
+        wanted = source_copy.ask("select symbol, close from price_bars where session = ? order by 1", early)
+        assert desk.ask("select symbol, close from price_bars where session = ? order by 1", early) == wanted
+
+
+@pytest.mark.parametrize("correction", ["few", "bad", "down"])
+def test_a_correction_that_would_lose_bars_is_not_taken_and_the_night_goes_on(
+    source_copy: Desk, desk_at: DeskAt, sessions: Sequence[date], correction: str
+) -> None:
+    spoilt = sessions[8]
+    with gateway_over(source_copy, lambda _, asked: "500" if down and asked.session == spoilt else "") as vendor:
+        down = False
+        desk = desk_at(vendor)
+        desk.ingest(*map(str, sessions[:10]))
+        left_by_their_nights(desk)
+        before = desk.ask("from price_bars where session = ? order by symbol", spoilt)
+        if correction == "few":
+            write(source_copy, "delete from price_bars where session = ? and symbol > 'S010'", spoilt)
+        if correction == "bad":
+            write(source_copy, "update price_bars set close = -1 where session = ?", spoilt)
+        down = correction == "down"
+        desk.ingest(str(sessions[10]))
+        assert desk.ask("from price_bars where session = ? order by symbol", spoilt) == before
+        assert desk.ask("select bars from ingested_sessions where session = ?", spoilt) == [(len(before),)]
+    assert any(f"The correction of {spoilt} is not taken" in line for line in desk.said)
+    assert desk.ask("select count(*) > 0 from price_bars where session = ?", sessions[10]) == [(True,)]
+
+
+def test_a_session_that_came_spoilt_is_fetched_again_by_the_same_command(
+    source_copy: Desk, desk_at: DeskAt, sessions: Sequence[date]
+) -> None:
+    with gateway_over(source_copy) as vendor:
+        desk = desk_at(vendor)
+        write(source_copy, "update price_bars set high = low - 1 where session = ?", sessions[0])
+        (spoilt,) = desk.pipeline.ingest(sessions[:1], "test")
+        assert spoilt.lost_share == 1
+        write(source_copy, "update price_bars set high = greatest(open, low, close) where session = ?", sessions[0])
+        (mended,) = desk.pipeline.ingest(sessions[:1], "test")
+    assert mended.lost_share == 0
+    assert mended.bars > 0
 
 
 def test_a_bar_that_the_vendor_corrects_within_the_window_is_replaced_and_both_values_are_recorded(
@@ -424,7 +484,7 @@ def test_a_bar_that_the_vendor_corrects_within_the_window_is_replaced_and_both_v
     with gateway_over(source_copy) as vendor:
         desk = desk_at(vendor)
         desk.ingest(*map(str, sessions[:10]))
-        taken_in_on_their_evenings(desk)
+        left_by_their_nights(desk)
         ((old,),) = desk.ask("select close from price_bars where session = ? and symbol = 'S010'", in_window)
         for session in (in_window, too_old):
             write(
@@ -629,6 +689,20 @@ def test_a_split_that_was_not_told_by_its_ex_date_is_known_since_the_day_on_whic
         assert [asked.query.get("execution_date.gte") for asked in vendor.asked] == [
             None, str(last - timedelta(days=90)), str(today - timedelta(days=90))
         ]  # fmt: skip
+
+
+def test_an_announced_split_that_is_moved_or_called_off_does_not_stay(source_copy: Desk, desk_at: DeskAt) -> None:
+    today = datetime.now(NEW_YORK).date()
+    coming, later = today + timedelta(days=5), today + timedelta(days=9)
+    for symbol in ("MOVED", "OFF"):
+        write(source_copy, "insert into splits values (?, ?, 1, 2, ?)", symbol, coming, today)
+    with gateway_over(source_copy) as vendor:
+        desk = desk_at(vendor)
+        desk.pipeline.record_splits()
+        write(source_copy, "update splits set ex_date = ? where symbol = 'MOVED'", later)
+        write(source_copy, "delete from splits where symbol = 'OFF'")
+        desk.pipeline.record_splits()
+    assert desk.ask("select symbol, ex_date from splits where ex_date >= ?", today) == [("MOVED", str(later))]
 
 
 def test_all_pages_of_splits_are_fetched(source_copy: Desk, desk_at: DeskAt) -> None:

@@ -155,6 +155,14 @@ def test_a_file_that_is_no_database_is_refused_in_one_line_and_left_alone(tmp_pa
     assert path.read_text() == "notes of mine\n" * 500
 
 
+def test_a_database_that_cannot_be_created_is_an_error_and_no_endless_wait(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StoreError, match="cannot be opened"),
+        make_store(Path("/proc/scan.duckdb"), wait_seconds=0.1).write(),
+    ):
+        pass
+
+
 def test_an_empty_file_of_a_process_killed_at_its_first_step_is_no_obstacle(tmp_path: Path) -> None:
     path = tmp_path / "scan.duckdb"
     path.touch()
