@@ -171,7 +171,7 @@ def run(script: str, *arguments: object, folder: Path, settings: Mapping[str, ob
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - started
             process.returncode = os.waitstatus_to_exitcode(status)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: the child must not go on alone
             process.kill()
             process.wait()
             raise

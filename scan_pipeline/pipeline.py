@@ -22,7 +22,7 @@ This is the only room that joins the layers. It knows no Dagster: `defs/` calls 
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from itertools import groupby
 from typing import Any
 
@@ -45,6 +45,7 @@ from scan_pipeline.sessions import Calendar, SessionArray
 from scan_pipeline.settings import Settings
 from scan_pipeline.store.bars import IngestedSession, read_accounts, take_in
 from scan_pipeline.store.connection import Connection, Store
+from scan_pipeline.store.corrections import Due, due, loses_bars
 from scan_pipeline.store.history import data_versions, read_block
 from scan_pipeline.store.reference import UniverseSession, build_universe, record_splits
 from scan_pipeline.store.results import keep_features, publish, replace_hits, write_aside
@@ -108,9 +109,9 @@ class Pipeline:
     def record_splits(self, provider: Provider | None = None) -> int:
         """Step 1. The number of split events held afterwards."""
         provider = provider or self.provider()
+        self._refuse_to_mix(provider)
         provider.prepare("splits", self._fetched())
         with self.monitor.stage("splits", 0, "events") as stage, self.store.write() as connection:
-            self._refuse_to_mix(connection, provider)
             splits = provider.splits(connection)
             held = record_splits(connection, splits if splits is not None else _no_splits(connection))
             stage.done = held
@@ -130,21 +131,19 @@ class Pipeline:
         """
         self.calendar.require_closed(sessions)
         provider = provider or self.provider()
-        if self.store.exists:
-            with self.store.read() as connection:
-                self._refuse_to_mix(connection, provider)
+        self._refuse_to_mix(provider)
         empty: list[date] = []
-        wanted, corrected, settled = self._due(sessions) if provider.is_metered else (sorted(sessions), {}, [])
-        yield from settled
+        asked = self._due(sessions) if provider.is_metered else Due(sorted(sessions))
+        yield from asked.settled
         # A correction is a part of its own: it can be refused alone.
-        runs = [*self._consecutive(wanted), *([day] for day in sorted(corrected))]
-        with self.monitor.stage("ingest", len(wanted) + len(corrected), "sessions") as stage:
+        runs = [*self._consecutive(asked.missing), *([day] for day in sorted(asked.corrected))]
+        with self.monitor.stage("ingest", sum(map(len, runs)), "sessions") as stage:
             for run in runs:
                 for part, previous, delivery in provider.deliveries(run, self.calendar.before(run[0], 1)):
                     with self.store.write() as connection:
                         landed, undated = take_in(connection, delivery, part, previous, run_id)
-                        before = corrected.get(part[0])
-                        if before and (not landed or self._loses_bars(landed[0], before)):
+                        before = asked.corrected.get(part[0])
+                        if before and (not landed or loses_bars(landed[0], before, self.settings.max_rejected_share)):
                             connection.rollback()
                             connection.begin()
                             self._say_refused(part[0], landed, before, provider)
@@ -160,37 +159,12 @@ class Pipeline:
         if empty:
             raise IngestError(self._nothing_delivered(provider, empty))
 
-    def _due(self, sessions: Sequence[date]) -> tuple[list[date], dict[date, IngestedSession], list[IngestedSession]]:
-        """What a metered provider is asked for: sessions to take in, and held ones to correct; and what is settled.
-
-        A held session is settled once it was taken in after so many later sessions had closed that the vendor no longer
-        revises it. One that is not is asked for again, unless that was done since the last of `sessions` closed. One
-        that lost too many bars is as good as not held.
-        """
-        last = max(sessions)
-        held: dict[date, tuple[datetime, IngestedSession]] = {}
+    def _due(self, sessions: Sequence[date]) -> Due:
+        held = {}
         if self.store.exists:
             with self.store.read() as connection:
                 held = read_accounts(connection)
-        good = {
-            day: one
-            for day, (_, one) in held.items()
-            if one.bars and one.lost_share <= self.settings.max_rejected_share
-        }
-
-        def settled_at(day: date) -> datetime:
-            last_revision = min(last, self.calendar.after(day, self.settings.correction_sessions))
-            return self.calendar.closes_at(last_revision).astimezone(UTC).replace(tzinfo=None)
-
-        corrected = {day: one for day, one in good.items() if day <= last and held[day][0] < settled_at(day)}
-        settled = [good[day] for day in sorted(sessions) if day in good and day not in corrected]
-        return sorted(set(sessions) - good.keys()), corrected, settled
-
-    def _loses_bars(self, now: IngestedSession, before: IngestedSession) -> bool:
-        """Whether a correction is none: too many bars are lost, or there are far fewer than before."""
-        return now.lost_share > self.settings.max_rejected_share or now.bars < before.bars * (
-            1 - self.settings.max_rejected_share
-        )
+        return due(sessions, held, self.calendar, self.settings.correction_sessions, self.settings.max_rejected_share)
 
     def _say_refused(
         self, session: date, landed: Sequence[IngestedSession], before: IngestedSession, provider: Provider
@@ -211,9 +185,9 @@ class Pipeline:
         """Step 3. Replaces the universe of the sessions."""
         self.calendar.require_closed(sessions)
         provider = provider or self.provider()
+        self._refuse_to_mix(provider)
         provider.prepare("reference", self._fetched())
         with self.monitor.stage("universe", len(sessions), "sessions") as stage, self.store.write() as connection:
-            self._refuse_to_mix(connection, provider)
             outcomes = build_universe(connection, sessions, self.calendar, provider.reference(connection))
             stage.advance(len(sessions))
         return outcomes
@@ -407,9 +381,13 @@ class Pipeline:
         for _, run in groupby(pairs, key=lambda pair: pair[1]):
             yield [session for session, _ in run]
 
-    def _refuse_to_mix(self, connection: Connection, provider: Provider) -> None:
+    def _refuse_to_mix(self, provider: Provider) -> None:
         """The demo market's symbols are made up; a database holds them or real ones, never both."""
-        held = {name for (name,) in connection.execute("select distinct provider from ingested_sessions").fetchall()}
+        if not self.store.exists:
+            return
+        with self.store.read() as connection:
+            rows = connection.execute("select distinct provider from ingested_sessions").fetchall()
+        held = {name for (name,) in rows}
         if held and ("demo" in held) != (provider.name == "demo"):
             raise IngestError(
                 f"The database {self.store.path} holds bars of provider '{', '.join(sorted(held))}', and these are of "

@@ -88,7 +88,7 @@ def run_job(
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 raise_on_error=False,
             )
-        except Exception:
+        except Exception:  # whatever Ctrl-C became on its way; anything else is raised as it is
             if pressed():
                 raise KeyboardInterrupt from None
             raise

@@ -1,7 +1,8 @@
 """What a provider is: the protocol that every source of bars fulfils, and its errors.
 
 A provider knows where rows come from and hands them over as delivered. It judges nothing (the bar rules do) and stores
-nothing. A new provider is one new file and one line in `providers/__init__.py`.
+no bars; what else it fetched, and when, it notes in the transaction that it is given. A new provider is one new file
+and one line in `providers/__init__.py`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -23,24 +23,19 @@ import numpy as np
 from scan_pipeline.errors import ScannerError
 from scan_pipeline.hits import Hit, Outcome
 from scan_pipeline.scanners.registry import SqlScanner
+from scan_pipeline.scanners.syntax import (
+    ROW_BY_ROW,
+    first_expression,
+    is_plain,
+    operators_of,
+    tables_of,
+    unrepeatable,
+)
 
 #: The tables that a scanner may read.
 TABLES = ("features", "universe", "bars")
-#: Operators of a query plan that treat every row by itself.
-_ROW_BY_ROW = {"PROJECTION", "FILTER", "SEQ_SCAN"}
 #: How a column comes over, by numpy's kind: days since 1970, and text (which has no type where there are no rows).
 _CASTS = {"i": "(date '1970-01-01' + {})", "O": "{}::VARCHAR"}
-#: Parts of a select that look at more than one row. (What hides in expressions shows in the plan.)
-_MANY_ROWS = ("modifiers", "group_expressions", "having", "qualify", "sample")
-
-
-#: DuckDB's functions whose value depends on chance, the clock or the connection.
-UNREPEATABLE = {
-    "current_connection_id", "current_date", "current_localtime", "current_localtimestamp", "current_query_id",
-    "current_time", "current_timestamp", "current_transaction_id", "gen_random_uuid", "get_current_time",
-    "get_current_timestamp", "localtime", "localtimestamp", "now", "random", "setseed", "today",
-    "transaction_timestamp", "txid_current", "uuid", "uuidv4", "uuidv7",
-}  # fmt: skip
 
 
 class _TimedOut(ScannerError):
@@ -130,19 +125,19 @@ class Bench:
     def tables_read(self, scanner: SqlScanner) -> set[str]:
         """Which of the tables the scanner reads; none for one that cannot be run."""
         try:
-            return set(_tables(self._parse(scanner)))
+            return set(tables_of(self._parse(scanner)))
         except ScannerError:
             return set()  # it fails at its turn, with a message
 
     def _statement(self, scanner: SqlScanner) -> str:
         """The scanner's one select, on the lines that it has in the file. Raises ScannerError for anything else."""
-        for table, position in _tables(self._parse(scanner)).items():
+        for table, position in tables_of(self._parse(scanner)).items():
             if table not in TABLES:
                 line = scanner.text[:position].count("\n") + 1
                 raise ScannerError(
                     f"{scanner.path}, line {line}: there is no table {table}. A scanner can read {', '.join(TABLES)}."
                 )
-        if found := _unrepeatable(self._parse(scanner)):
+        if found := unrepeatable(self._parse(scanner)):
             name, position = found
             line = scanner.text[:position].count("\n") + 1
             raise ScannerError(
@@ -183,11 +178,11 @@ class Bench:
 
     def _is_row_by_row(self, scanner: SqlScanner) -> bool:
         statement = self._statement(scanner)
-        if not _is_plain(self._parse(scanner)) or "getvariable" in statement.lower():
+        if not is_plain(self._parse(scanner)) or "getvariable" in statement.lower():
             return False
         with self._fence(scanner):
             plan = self._connection.execute(f"explain (format json) {statement}").fetchall()[0][1]
-        return _operators(json.loads(plan)) <= _ROW_BY_ROW
+        return operators_of(json.loads(plan)) <= ROW_BY_ROW
 
     def _select(self, scanner: SqlScanner, most: int) -> list[str]:
         """Put what the scanner selects, at most `most` rows and one more, into `hits`; its columns."""
@@ -205,7 +200,7 @@ class Bench:
         details = "to_json({" + ", ".join(f"'{_escape(name)}': {_identifier(name)}" for name in own) + "})"
         has_score = "score" in map(str.lower, columns)
         rank = scanner.rank or ("score desc" if has_score else "symbol")
-        score = "score" if has_score else _first_expression(scanner.rank) if scanner.rank else "null"
+        score = "score" if has_score else first_expression(scanner.rank) if scanner.rank else "null"
         keep = f"qualify place <= {scanner.limit}" if scanner.limit else ""
         with self._fence(scanner, "the header line `-- rank:`"):
             rows = self._connection.execute(
@@ -314,86 +309,11 @@ def _as_json(text: str) -> str:
     return text
 
 
-def _tables(node: Any) -> dict[str, int]:
-    """The tables that a syntax tree reads, and where in the text; those that it defines itself (`with`) left out."""
-    named: dict[str, int] = {}
-    defined: set[str] = set()
-
-    def walk(part: Any) -> None:
-        if isinstance(part, list):
-            for one in part:
-                walk(one)
-        elif isinstance(part, dict):
-            if part.get("type") == "BASE_TABLE":
-                name = ".".join(name for name in (part["schema_name"], part["table_name"]) if name)
-                named.setdefault(name.lower(), part["query_location"])
-            if part.get("type") == "TABLE_FUNCTION" and part["function"].get("function_name") in (
-                "query",
-                "query_table",
-            ):
-                named["that a function looks up by name"] = part["query_location"]
-            defined.update(one["key"].lower() for one in (part.get("cte_map") or {}).get("map", []))
-            for one in part.values():
-                walk(one)
-
-    walk(node)
-    return {name: position for name, position in named.items() if name not in defined}
-
-
-def _unrepeatable(part: Any) -> tuple[str, int] | None:
-    """The first thing in a syntax tree that depends on chance or the clock, and where in the text."""
-    found = None
-    if isinstance(part, dict):
-        names = [part.get("function_name"), *(part.get("column_names") or [])]
-        for name in names:
-            if isinstance(name, str) and name.lower() in UNREPEATABLE:
-                return f"{name}{'()' if part.get('function_name') else ''}", part.get("query_location", 0)
-        sample = part.get("sample")
-        if sample and not sample["repeatable"]:
-            return "a sample without `repeatable`", 0
-    for one in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
-        found = found or _unrepeatable(one)
-    return found
-
-
-def _is_plain(node: dict[str, Any]) -> bool:
-    """Whether a syntax tree is a select of `session`, `symbol` and expressions over `features` alone."""
-    if node["type"] != "SELECT_NODE" or any(node.get(part) for part in _MANY_ROWS) or node["cte_map"]["map"]:
-        return False
-    table = node["from_table"]
-    if table["type"] != "BASE_TABLE" or table["sample"] or table["column_name_alias"]:
-        return False
-    plain = {
-        one["column_names"][-1].lower()
-        for one in node["select_list"]
-        if one["class"] == "COLUMN_REF" and one["alias"].lower() in ("", one["column_names"][-1].lower())
-    }
-    renamed = {one["alias"].lower() for one in node["select_list"] if one["class"] != "COLUMN_REF"}
-    return {"session", "symbol"} <= plain and not renamed & {"session", "symbol"}
-
-
-def _operators(plan: list[dict[str, Any]]) -> set[str]:
-    return {operator["name"].strip() for operator in plan} | {
-        name for operator in plan for name in _operators(operator["children"])
-    }
-
-
 def _count(scanner: SqlScanner, sessions: Sequence[date], hits: Sequence[Hit]) -> list[Outcome]:
     found = dict.fromkeys(sessions, 0)
     for hit in hits:
         found[hit.session] += 1
     return [Outcome(session, scanner.name, count) for session, count in found.items()]
-
-
-def _first_expression(rank: str) -> str:
-    """`gap_pct` of `gap_pct desc, volume`."""
-    depth = 0
-    for position, character in enumerate(rank):
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            rank = rank[:position]
-            break
-    return re.sub(r"(\s+(asc|desc))?(\s+nulls\s+(first|last))?\s*$", "", rank, flags=re.IGNORECASE).strip()
 
 
 def _identifier(name: str) -> str:

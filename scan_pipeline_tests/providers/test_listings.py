@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from scan_pipeline.errors import IngestError
 from scan_pipeline.providers.http import Plan, VendorClient
 from scan_pipeline.providers.listings import ReferenceLists, quarters
 from scan_pipeline.providers.massive import MassiveProvider
@@ -147,6 +148,29 @@ def test_shares_counted_before_a_split_are_split_too(
     universe(pipeline_of, vendor, tmp_path, THU)
     assert rows(pipeline_of, "market_cap", TUE)[0] == ("AAA", 10_000_000.0)
     assert rows(pipeline_of, "market_cap", THU)[0] == ("AAA", 70_000_000.0)
+
+
+def test_a_halted_symbol_keeps_its_market_cap_over_a_split_until_it_trades_at_the_new_price(
+    pipeline_of: Desk, vendor: Vendor, sources: Sources, tmp_path: Path
+) -> None:
+    sources.facts[last_quarter()] = [fact(date(2015, 5, 1), 1_000_000)]
+    with pipeline_of.pipeline.store.write() as connection:
+        connection.execute("delete from price_bars where symbol = 'AAA' and session >= ?", [WED])
+        connection.execute("insert into splits values ('AAA', ?, 1, 7, ?)", [WED, WED])
+    universe(pipeline_of, vendor, tmp_path)
+    assert rows(pipeline_of, "market_cap, traded")[0] == ("AAA", 10_000_000.0, False)
+
+
+def test_a_vendor_is_not_even_asked_for_the_demo_market(pipeline_of: Desk, vendor: Vendor, tmp_path: Path) -> None:
+    with pipeline_of.pipeline.store.write() as connection:
+        connection.execute("update ingested_sessions set provider = 'demo'")
+    one = provider(vendor, tmp_path)
+    with pytest.raises(IngestError, match="do not mix"):
+        pipeline_of.pipeline.build_universe([THU], one)
+    with pytest.raises(IngestError, match="do not mix"):
+        pipeline_of.pipeline.record_splits(one)
+    assert vendor.asked == []
+    assert pipeline_of.ask("from listings") == []
 
 
 @pytest.mark.parametrize("status", [403, 500])
