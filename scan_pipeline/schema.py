@@ -10,7 +10,7 @@ because a session is always replaced as a whole, in one transaction.
 
 from dataclasses import dataclass
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -224,10 +224,10 @@ FETCHES = Table(
 )
 LISTINGS = Table(
     "listings",
-    "Lists of symbols as fetched, each whole.",
-    ("fetched_on", "symbol"),
+    "Lists of symbols as fetched, each whole: who was listed on a day.",
+    ("as_of", "source", "symbol"),
     (
-        Column("fetched_on", "DATE", "The day in New York."),
+        Column("as_of", "DATE", "The day that the list is of."),
         SYMBOL,
         Column("name", "VARCHAR", "The company's or fund's name."),
         Column("exchange", "VARCHAR", "The listing exchange."),
@@ -248,6 +248,90 @@ SHARES_OUTSTANDING = Table(
     ),
 )
 
+INTRADAY_BARS = Table(
+    "intraday_bars",
+    "Bars of one minute, for the symbols and sessions that scripts have asked for, as traded.",
+    ("symbol", "starts_at"),
+    (
+        SESSION,
+        SYMBOL,
+        Column("starts_at", "TIMESTAMP", "The minute's begin, in UTC."),
+        *PRICES,
+        VOLUME,
+        Column("vwap", "DOUBLE", "Volume-weighted mean price, where the vendor gives it.", "dollars"),
+        Column("trades", "BIGINT", "Number of trades, where the vendor gives it.", "trades"),
+    ),
+)
+INTRADAY_SESSIONS = Table(
+    "intraday_sessions",
+    "For which symbols and sessions `intraday_bars` is complete; a session without a trade has no bar.",
+    ("session", "symbol"),
+    (
+        SESSION,
+        SYMBOL,
+        Column("bars", "INTEGER", "Bars held."),
+        Column("fetched_at", "TIMESTAMP", "When, in UTC."),
+    ),
+)
+TICKER_DETAILS = Table(
+    "ticker_details",
+    "What the vendor says of one symbol on a day, for those that scripts have asked for.",
+    ("symbol", "as_of"),
+    (
+        SYMBOL,
+        Column("as_of", "DATE", "The day that was asked for."),
+        Column("body", "JSON", "The vendor's `results`; null where it does not know the symbol."),
+        Column("fetched_at", "TIMESTAMP", "When, in UTC."),
+    ),
+)
+SCRIPT_RESULTS = Table(
+    "script_results",
+    "The hits of users' scripts, run unmodified. A run as of a session keeps every hit that the script gave, of "
+    "earlier sessions too.",
+    ("as_of", "script", "rank"),
+    (
+        Column("as_of", "DATE", "The session that the script was run as of: it saw nothing later."),
+        Column("session", "DATE", "The hit's own date, as the script gives it; `as_of` where it gives none."),
+        Column("script", "VARCHAR", "The script's name: its file's."),
+        SYMBOL,
+        Column("rank", "INTEGER", "Place within the run, from 1: newest session first, then as the script gave them."),
+        Column("score", "DOUBLE", "The script's column `score`, where it has one."),
+        Column("details", "JSON", "The script's own columns."),
+        Column("partial", "BOOLEAN", "Whether the script, or one of its shards, did not come to its end."),
+        Column("code_version", "VARCHAR", "Hash of the script's bytes."),
+        Column("data_version", "VARCHAR", "Hash of the bars held up to `as_of`."),
+        RUN_ID,
+    ),
+)
+SCRIPT_OUTCOMES = Table(
+    "script_outcomes",
+    "What became of each run of a script: hits, none, or the reason why it failed.",
+    ("as_of", "script"),
+    (
+        Column("as_of", "DATE", "The session that the script was run as of."),
+        Column("script", "VARCHAR", "The script's name."),
+        Column("ok", "BOOLEAN", "Whether it came to its end and its result was found."),
+        Column("hits", "INTEGER", "Hits found; null if it failed without any."),
+        Column("message", "VARCHAR", "Why it failed, or what a reader should know."),
+        Column("source", "VARCHAR", "Where its result was found: a file, a variable, or what it printed."),
+        Column("shards", "INTEGER", "Slices of the symbols that it was run on."),
+        Column("symbols_held", "INTEGER", "Symbols with a bar up to `as_of`."),
+        Column("symbols_shown", "INTEGER", "Symbols that it could see: those that passed the screen, or all."),
+        Column("screened", "BOOLEAN", "Whether only symbols that passed the screen were shown."),
+        Column("requests", "INTEGER", "Requests that were answered from the store."),
+        Column("answered_empty", "INTEGER", "Requests answered empty because the store does not hold what they ask."),
+        Column("vendor_calls", "INTEGER", "Calls made to the vendor for it; 0 unless read-through is on."),
+        Column("seconds", "DOUBLE", "Time of the whole run.", "seconds"),
+        Column("peak_mib", "DOUBLE", "Most memory of one shard's processes.", "MiB"),
+        Column("isolation", "VARCHAR", "What kept it from network and disk."),
+        Column("folder", "VARCHAR", "Where its output and files are kept."),
+        Column("code_version", "VARCHAR", "Hash of the script's bytes."),
+        Column("data_version", "VARCHAR", "Hash of the bars held up to `as_of`."),
+        Column("ran_at", "TIMESTAMP", "When, in UTC."),
+        RUN_ID,
+    ),
+)
+
 #: The table `features` is not here: its columns are those of the feature catalogue, and it is a cache of the last
 #: few sessions, made anew when the catalogue changes.
 TABLES = (
@@ -263,4 +347,9 @@ TABLES = (
     FETCHES,
     LISTINGS,
     SHARES_OUTSTANDING,
+    INTRADAY_BARS,
+    INTRADAY_SESSIONS,
+    TICKER_DETAILS,
+    SCRIPT_RESULTS,
+    SCRIPT_OUTCOMES,
 )

@@ -139,7 +139,7 @@ class ReferenceLists:
     def relation(self, connection: duckdb.DuckDBPyConnection, today: date) -> duckdb.DuckDBPyRelation:
         """Stores what was fetched and gives all that is held, with REFERENCE_COLUMNS. Must run in a transaction."""
         if self._listings:
-            connection.execute("delete from listings where fetched_on = ?", [today])
+            connection.execute("delete from listings where as_of = ?", [today])
             connection.register(
                 "fetched_listings",
                 {name: _texts([getattr(one, name) for one in self._listings])
@@ -180,21 +180,21 @@ class ReferenceLists:
 # was listed by the first list that has it, and no longer by the first one of the same source after its last.
 _REFERENCE = """
 with spans as (
-    select symbol, source, min(fetched_on) as listed, max(fetched_on) as last from listings group by symbol, source
+    select symbol, source, min(as_of) as listed, max(as_of) as last from listings group by symbol, source
 ),
 ends as (
-    select spans.symbol, spans.source, spans.listed, min(lists.fetched_on) as delisted
-    from spans left join (select distinct source, fetched_on from listings) lists
-        on lists.source = spans.source and lists.fetched_on > spans.last
+    select spans.symbol, spans.source, spans.listed, min(lists.as_of) as delisted
+    from spans left join (select distinct source, as_of from listings) lists
+        on lists.source = spans.source and lists.as_of > spans.last
     group by all
 )
 select symbol, name, exchange, type, null::VARCHAR as sector, null::VARCHAR as industry, null::VARCHAR as country,
-    null::DOUBLE as market_cap, fetched_on as as_of, listed, delisted, null::DOUBLE as shares_outstanding,
+    null::DOUBLE as market_cap, listings.as_of, listed, delisted, null::DOUBLE as shares_outstanding,
     null::DATE as shares_counted_on
 from listings join ends using (symbol, source)
 union all
 select symbol, null, null, null, null, null, null, null, as_of, null, null, shares, counted_on
-from (select symbol, arg_max(cik, fetched_on) as cik from listings where cik is not null group by symbol)
+from (select symbol, arg_max(cik, as_of) as cik from listings where cik is not null group by symbol)
     join shares_outstanding using (cik)
 """
 

@@ -18,8 +18,16 @@ STEPS: dict[int, Sequence[str]] = {
         "alter table price_bars add column trades BIGINT",
         schema.BAR_REVISIONS.ddl,
         schema.FETCHES.ddl,
-        schema.LISTINGS.ddl,
+        schema.LISTINGS.ddl.replace('"as_of"', '"fetched_on"'),
         schema.SHARES_OUTSTANDING.ddl,
+    ),
+    2: (
+        "alter table listings rename column fetched_on to as_of",
+        schema.INTRADAY_BARS.ddl,
+        schema.INTRADAY_SESSIONS.ddl,
+        schema.TICKER_DETAILS.ddl,
+        schema.SCRIPT_RESULTS.ddl,
+        schema.SCRIPT_OUTCOMES.ddl,
     ),
 }
 

@@ -233,9 +233,9 @@ def test_a_listed_symbol_without_a_bar_is_in_the_universe_from_its_first_list_un
     sources.tickers.append({"ticker": "CCC", "name": "Ccc Units", "type": "UNIT"})
     universe(pipeline_of, vendor, tmp_path)
     with pipeline_of.pipeline.store.write() as connection:
-        connection.execute("update listings set fetched_on = ?", [TUE])
+        connection.execute("update listings set as_of = ?", [TUE])
         connection.execute(
-            "insert into listings select * replace (?::DATE as fetched_on) from listings where symbol <> 'CCC'", [THU]
+            "insert into listings select * replace (?::DATE as as_of) from listings where symbol <> 'CCC'", [THU]
         )
     said = {day: [symbol for symbol, *_ in rows(pipeline_of, "name", day)]
             for day in (MON, TUE, WED, THU)
