@@ -28,3 +28,7 @@ class IngestError(ScanPipelineError):
 
 class ScannerError(ScanPipelineError):
     """One scanner failed, alone: the message names its file, the line where it is known, and a remedy."""
+
+
+class ScriptError(ScanPipelineError):
+    """A user's script cannot be run, failed, or gave nothing: the message names it and says what to do."""
