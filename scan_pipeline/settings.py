@@ -73,6 +73,31 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_hits: Annotated[
         int, Meta(ge=1, description="A scanner that returns more hits for one session fails, alone.")
     ] = 20_000
+    script_shards: Annotated[
+        int, Meta(ge=0, le=64, description="Slices of the symbols that a script is run on; 0: one a processor.")
+    ] = 0
+    script_timeout_seconds: Annotated[float, Meta(gt=0, description="One shard of a script; then it is ended.")] = 180
+    script_collect_mib: Annotated[
+        int, Meta(ge=64, description="A script whose shard takes more memory is asked to collect garbage.")
+    ] = 1_500
+    script_memory_mib: Annotated[
+        int, Meta(ge=128, description="A script whose shard takes more memory is ended.")
+    ] = 3_000
+    script_hosts: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z0-9.-]+(,[A-Za-z0-9.-]+)*)?$",
+            description="Hosts that scripts may reach beside the vendor's, which are answered from the store: a comma "
+            "between two. With any, scripts get no network namespace.",
+        ),
+    ] = ""
+    script_read_through: Annotated[
+        bool,
+        Meta(description="Whether what scripts ask for and the store does not hold is fetched with your key, once."),
+    ] = False
+    keep_script_runs: Annotated[
+        int, Meta(ge=1, description="Runs of each script whose output and files are kept.")
+    ] = 20
     store_wait_seconds: Annotated[float, Meta(ge=0, description="How long to wait for a busy database.")] = 120
     store_memory_limit: Annotated[
         str,
@@ -101,6 +126,26 @@ class Settings(Struct, frozen=True, kw_only=True):
     def scanners_dir(self) -> Path:
         """The user's own scanners."""
         return self.data_dir / "scanners"
+
+    @property
+    def scripts_dir(self) -> Path:
+        """The user's own scripts, which run unmodified."""
+        return self.data_dir / "scripts"
+
+    @property
+    def script_runs_dir(self) -> Path:
+        """What runs of scripts printed and wrote."""
+        return self.data_dir / "script_runs"
+
+    @property
+    def environments_dir(self) -> Path:
+        """Virtual environments of scripts, one for each set of requirements."""
+        return self.cache_dir / "environments"
+
+    @property
+    def authority_dir(self) -> Path:
+        """The local authority whose certificates scripts trust."""
+        return self.cache_dir / "authority"
 
     @property
     def deny_list_path(self) -> Path:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from scan_pipeline import __version__
 from scan_pipeline.cli.display import progress_bars
+from scan_pipeline.cli.scripts import script
 from scan_pipeline.errors import ScanPipelineError, SessionError, SettingsError, StoreError
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.settings import Provider, Settings, load_settings
@@ -47,6 +48,9 @@ class Commands(click.Group):
 @click.version_option(__version__)
 def main(traceback: bool) -> None:
     """Scan the whole US stock market. Settings come from SCAN_… variables and .env; see README.md."""
+
+
+main.add_command(script)
 
 
 def _session(name: str, text: str) -> Callable[..., Any]:

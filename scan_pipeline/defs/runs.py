@@ -66,37 +66,83 @@ def run_job(
 
     from scan_pipeline.definitions import build_definitions
 
-    first, last = str(sessions[0]), str(sessions[-1])
-    tags = {PID_TAG: str(os.getpid())}
-    single = first == last
-    if not single:
-        tags |= {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
-        # One planned event for the range, not one a session and asset.
-        os.environ.setdefault("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", "1")
-    # Ctrl-C may meet Dagster while it writes its SQLite; the connection that it then drops is no news.
-    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+    tags = _tags(sessions)
     with open_instance(settings) as instance, _heeding_ctrl_c() as pressed:
         _end_dead_runs(instance)
         job = build_definitions(settings, _HeedingDisplay(display, pressed)).resolve_job_def(job_name)
-        try:
-            result = job.execute_in_process(
+        return _carried_out(
+            pressed,
+            lambda: job.execute_in_process(
                 instance=instance,
-                partition_key=first if single else None,
+                partition_key=tags.get("dagster/partition"),
                 tags=tags,
                 asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
-                # Progress and errors reach the terminal our way; the whole log is in the UI.
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                run_config=dict(_QUIET),
                 raise_on_error=False,
-            )
-        except Exception:  # whatever Ctrl-C became on its way; anything else is raised as it is
-            if pressed():
-                raise KeyboardInterrupt from None
-            raise
-        if not result.success:
-            if pressed():
-                raise KeyboardInterrupt
-            raise _failure(result)
-        return _finished(result, dg)
+            ),
+        )
+
+
+def run_script(
+    settings: Settings, name: str, sessions: Sequence[date], options: Mapping[str, Any]
+) -> tuple[FinishedRun, str]:
+    """Run a script's asset for one session or a range, its shards in processes of their own; and the check's words.
+
+    Those are empty where every shard came to its end. Raises as `run_job` does.
+    """
+    import dagster as dg
+
+    from scan_pipeline.definitions import script_job
+    from scan_pipeline.defs.scripts import asset_key
+
+    key = asset_key(name)
+    op = key.to_python_identifier()
+    given = {option: value for option, value in options.items() if value is not None}
+    with open_instance(settings) as instance, _heeding_ctrl_c() as pressed:
+        _end_dead_runs(instance)
+
+        def execute() -> "dg.JobExecutionResult":
+            with dg.execute_job(
+                dg.reconstructable(script_job),
+                instance,
+                tags=_tags(sessions),
+                asset_selection=[key],
+                run_config={**_QUIET, "ops": {op: {"ops": {"plan": {"config": given}}}}},
+            ) as result:
+                return result
+
+        finished = _carried_out(pressed, execute)
+        return finished, "; ".join(finished.failed_checks.values())
+
+
+#: Progress and errors reach the terminal our way; the whole log is in the UI.
+_QUIET: Mapping[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def _tags(sessions: Sequence[date]) -> dict[str, str]:
+    first, last = str(sessions[0]), str(sessions[-1])
+    tags = {PID_TAG: str(os.getpid())}
+    if first == last:
+        return tags | {"dagster/partition": first}
+    # One planned event for the range, not one a session and asset.
+    os.environ.setdefault("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", "1")
+    return tags | {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+
+
+def _carried_out(pressed: Callable[[], bool], execute: Callable[[], Any]) -> FinishedRun:
+    # Ctrl-C may meet Dagster while it writes its SQLite; the connection that it then drops is no news.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+    try:
+        result = execute()
+    except Exception:  # whatever Ctrl-C became on its way; anything else is raised as it is
+        if pressed():
+            raise KeyboardInterrupt from None
+        raise
+    if not result.success:
+        if pressed():
+            raise KeyboardInterrupt
+        raise _failure(result)
+    return _finished(result)
 
 
 @contextmanager
@@ -181,7 +227,7 @@ def _end_dead_runs(instance: "dg.DagsterInstance") -> None:
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
-def _failure(result: "dg.ExecuteInProcessResult") -> RunFailed:
+def _failure(result: Any) -> RunFailed:
     said, traceback = [], ""
     for event in result.all_events:
         if event.is_step_failure:
@@ -202,7 +248,7 @@ def _failure(result: "dg.ExecuteInProcessResult") -> RunFailed:
     return RunFailed("\n".join(blocked or said) or f"Run {result.run_id} failed; `make ui` shows its log.", traceback)
 
 
-def _finished(result: "dg.ExecuteInProcessResult", dg: Any) -> FinishedRun:
+def _finished(result: Any) -> FinishedRun:
     metadata: dict[str, dict[str, dict[str, Any]]] = {}
     failed = {}
     for event in result.all_events:

@@ -245,7 +245,7 @@ def _environment(scene: Scene, config: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONUTF8": "1",
         "PYTHONHASHSEED": "0",
-        "PYTHONPYCACHEPREFIX": str((scene.folder / "tmp").absolute()),
+        "PYTHONDONTWRITEBYTECODE": "1",  # its packages are compiled already
         "SCAN_SCRIPT_CONFIG": str(config.absolute()),
         **dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE"), ca),
         **dict.fromkeys(

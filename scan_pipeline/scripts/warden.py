@@ -14,6 +14,7 @@ What belongs here: processes and limits. What does not: what a script is given, 
 our Python; it speaks JSON lines over the socket that it inherits, and reads `Limits` from there.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -50,6 +51,7 @@ class Warden:
         self.started = time.monotonic()
         self.collected_at = 0.0
         self.signals = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
+        self.others = _process_count()
         self.next_signal_at = float("inf")
         self.inbox = b""
 
@@ -99,7 +101,9 @@ class Warden:
             self._hear(timeout=0.05)
             self._reap()
             now = time.monotonic()
-            if now - looked >= LOOK_EVERY and self.status is None:
+            # What forks without end is met before it has grown: counting the machine's processes costs next to nothing.
+            grown = _process_count() - self.others > self.limits["processes"]
+            if (now - looked >= LOOK_EVERY or grown) and self.status is None:
                 looked = now
                 self._look(now)
             if now >= self.next_signal_at:
@@ -144,24 +148,19 @@ class Warden:
 
     def _look(self, now: float) -> None:
         limits = self.limits
-        memory = 0
         processes = self._descendants()
-        for one in processes:
-            try:
-                memory += one.memory_info().rss
-            except psutil.Error:
-                continue
+        if len(processes) > limits["processes"]:
+            self.signals, self.next_signal_at = [signal.SIGKILL], 0.0
+            self.end(f"processes: {len(processes):,}")
+            return
+        memory = sum(_memory(one, is_alone=len(processes) == 1) for one in processes)
         self.peak = max(self.peak, memory)
         seconds = now - self.started
         self.say({"rss": memory, "processes": len(processes), "seconds": round(seconds, 1)})
         printed = sum(_size(self.order[name]) for name in ("stdout", "stderr"))
         if memory > limits["memory_mib"] * MIB:
-            self.next_signal_at = 0.0
-            self.signals = [signal.SIGKILL]  # there is no time to ask
+            self.signals, self.next_signal_at = [signal.SIGKILL], 0.0  # there is no time to ask
             self.end(f"memory: {memory / MIB:,.0f} MiB")
-        elif len(processes) > limits["processes"]:
-            self.signals = [signal.SIGKILL]
-            self.end(f"processes: {len(processes):,}")
         elif printed > limits["output_mib"] * MIB:
             self.end(f"output: {printed / MIB:,.0f} MiB")
         elif seconds > limits["seconds"]:
@@ -200,7 +199,9 @@ class Warden:
             self._kill_descendants()
 
     def _kill_descendants(self) -> None:
-        """Stop all first: what is stopped starts no others."""
+        """Its own group at once, which no fork escapes; those that left it are stopped first, and start no others."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.script, signal.SIGKILL)
         stopped: set[int] = set()
         while new := [one for one in self._descendants() if one.pid not in stopped]:
             for one in new:
@@ -234,6 +235,25 @@ def _send(process: psutil.Process, number: int) -> None:
         process.send_signal(number)
     except (psutil.Error, PermissionError):
         return  # it has ended meanwhile
+
+
+def _process_count() -> int:
+    """Processes on this machine; 0 where there is no /proc to ask."""
+    try:
+        return sum(name.isdigit() for name in os.listdir("/proc"))
+    except FileNotFoundError:
+        return 0
+
+
+def _memory(process: psutil.Process, *, is_alone: bool) -> int:
+    """Bytes in memory; what several processes share counts once, each has its part of it."""
+    try:
+        if is_alone or not hasattr(psutil.Process, "memory_full_info"):
+            return int(process.memory_info().rss)
+        full = process.memory_full_info()
+        return int(getattr(full, "pss", full.rss))
+    except psutil.Error:
+        return 0  # it has ended meanwhile, or is none of ours to look at
 
 
 def _size(path: str) -> int:

@@ -111,9 +111,11 @@ def _guard(config):
 def _set_clock(evening, started):
     """It is the evening of the run's session, and time goes on from there."""
     import time
+    import warnings
 
     import time_machine
 
+    warnings.filterwarnings("ignore", message="System time is way off")  # urllib3, of sessions of the past
     # Monotonic clocks, sleeping and certificates keep the real time.
     time_machine.travel(evening + time.time() - started, tick=True).start()
 

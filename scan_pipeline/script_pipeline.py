@@ -1,0 +1,510 @@
+"""The use cases of scripts: a user's own program, run unmodified on the whole market, in shards.
+
+The algorithm of a run of script X as of session S (or over a range that ends at S):
+
+1.  `plan`: read X and the file beside it, make ready its environment, choose the symbols that
+    it is shown (those that passed the screen, or all), cut them into shards, keep X's bytes.   scripts/library.py
+2.  `run_shard`, for each shard, in any process that can see the folder of the run:
+    a.  serve the vendor's API from the store, as of S, for the shard's symbols alone           gateway/
+    b.  start X as it is, where the vendor's names lead to that gateway and it is S's evening   scripts/supervise.py
+    c.  watch over it until it ends, or is over a limit; keep what it printed and wrote         scripts/warden.py
+3.  `merge`: refuse a missing shard, find the result in what each left behind, choose one
+    source for all, put the hits together                                                       scripts/outcome.py
+4.  `store`: replace what is held of X as of S.                                                 store/scripts.py
+
+`run_here` does 1 to 3 in this process, for comparisons. This is the room that joins scripts, gateway and store; like
+`pipeline.py` it knows no Dagster.
+"""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from datetime import time as clock
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from scan_pipeline.errors import ScriptError
+from scan_pipeline.gateway.server import Gateway, running
+from scan_pipeline.gateway.tls import Authority
+from scan_pipeline.gateway.view import View
+from scan_pipeline.pipeline import Pipeline
+from scan_pipeline.progress import EVERY_SECONDS
+from scan_pipeline.scripts.environment import missing_imports, prepare_environment
+from scan_pipeline.scripts.library import Script, find_scripts, read_script
+from scan_pipeline.scripts.outcome import Found, FoundHit, choose, look, merge
+from scan_pipeline.scripts.requirements import requirements_of
+from scan_pipeline.scripts.supervise import RUNTIME_DIR, Ended, Limits, Look, Scene, started
+from scan_pipeline.sessions import NEW_YORK
+from scan_pipeline.store.scripts import (
+    ScriptHit,
+    ScriptOutcome,
+    bars_version,
+    replace_script_run,
+    symbols_held,
+    symbols_passed,
+)
+
+#: With more symbols than this, a script is shown those alone that passed the screen.
+SCREENED_ABOVE = 100
+#: The time of day in New York at which a script believes to run.
+EVENING = clock(18)
+#: What a shard's end is called, by the first word of what the warden says ended it, with what to do.
+_ENDS = {
+    "timeout": "took longer than {seconds:g} s and was ended. Raise SCAN_SCRIPT_TIMEOUT_SECONDS or --timeout, or give "
+    "it more shards",
+    "memory": "took more memory than {memory_mib:,} MiB ({why}) and was ended. Give it more shards with --shards, or "
+    "raise SCAN_SCRIPT_MEMORY_MIB",
+    "processes": "had more than {processes:,} processes at once ({why}) and was ended",
+    "output": "printed more than {output_mib:,} MiB and was ended",
+    "files": "wrote more than {files_mib:,} MiB of files and was ended",
+    "cancelled": "was cancelled",
+    "abandoned": "was ended because the process that watched it was gone",
+}
+
+
+class ShardPlan(msgspec.Struct, frozen=True):
+    """What is the same for all shards of a run, as it travels between Dagster's steps and is kept in its folder.
+
+    `first` and `as_of` bound the sessions; they are the same unless the script takes a range.
+    """
+
+    script: str
+    run_id: str
+    folder: str
+    first: date
+    as_of: date
+    shards: int
+    symbols_held: int
+    symbols_shown: int
+    screened: bool
+    python: str
+    timeout_seconds: float
+    memory_mib: int
+    parameters: dict[str, Any]
+    arguments: list[str]
+    pinned_result: str
+    code_version: str
+    data_version: str
+    remarks: list[str]
+
+    def shard_folder(self, number: int) -> Path:
+        """Where shard `number`, counted from 1, leaves everything."""
+        return Path(self.folder) / f"shard-{number:02}"
+
+
+class ShardOutcome(msgspec.Struct, frozen=True):
+    """How one shard went. `fault` is empty where the script came to its end."""
+
+    number: int
+    fault: str
+    seconds: float
+    peak_mib: float
+    symbols: int
+    requests: int
+    answered_empty: dict[str, int]
+    refused_hosts: list[str]
+    vendor_calls: int
+    isolation: str
+
+
+class ShardProgress(msgspec.Struct, frozen=True):
+    """A shard at a moment, as it is kept in its folder for whoever shows it."""
+
+    number: int
+    shards: int
+    requests: int
+    symbols: int
+    symbols_shown: int
+    sessions: int
+    mib: float
+    seconds: float
+    seconds_left: float
+
+    def __str__(self) -> str:
+        return (
+            f"shard {self.number} of {self.shards}: {self.requests:,} requests answered, {self.symbols:,} of "
+            f"{self.symbols_shown:,} symbols and {self.sessions:,} sessions asked for, {self.mib:,.0f} MiB, "
+            f"{self.seconds:.0f} s, at most {max(0, self.seconds_left):.0f} s left"
+        )
+
+
+@dataclass(frozen=True)
+class ScriptRun:
+    """A finished run. `fault` is empty where every shard came to its end and a result was found."""
+
+    plan: ShardPlan
+    outcome: ScriptOutcome
+    hits: list[FoundHit]
+    fault: str
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether hits may be missing: a shard did not come to its end."""
+        return bool(self.fault)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a person may ask of one run; None: as the file beside the script says, else the settings."""
+
+    shards: int | None = None
+    screen: bool | None = None
+    timeout_seconds: float | None = None
+
+
+@dataclass
+class ScriptPipeline:
+    """The stages of scripts, over a pipeline's settings, calendar, store and monitor."""
+
+    pipeline: Pipeline
+
+    def find(self) -> list[Script]:
+        """All scripts that were added, also those that cannot be read."""
+        return find_scripts(self.pipeline.settings.scripts_dir)
+
+    def get(self, name: str) -> Script:
+        """One script. Raises ScriptError where there is none of that name, or it cannot be read."""
+        path = self.pipeline.settings.scripts_dir / f"{name.removesuffix('.py')}.py"
+        if not path.exists():
+            known = ", ".join(one.name for one in self.find()) or "none yet"
+            raise ScriptError(f"There is no script {path}. `scan-pipeline script add FILE` adds one. There are: {known}.")
+        script = read_script(path)
+        if script.fault:
+            raise ScriptError(script.fault)
+        return script
+
+    def runs_of(self, name: str, sessions: Sequence[date]) -> list[list[date]]:
+        """The sessions of each run that scanning `sessions` takes: all in one where the script takes a range."""
+        return [list(sessions)] if self.get(name).sidecar.takes_range else [[session] for session in sessions]
+
+    def plan(self, name: str, sessions: Sequence[date], run_id: str, options: RunOptions) -> ShardPlan:
+        """Step 1. Raises ScriptError for what can be told before the script runs."""
+        settings, calendar = self.pipeline.settings, self.pipeline.calendar
+        calendar.require_closed(sessions)
+        script = self.get(name)
+        sidecar, first, as_of = script.sidecar, min(sessions), max(sessions)
+        needs = requirements_of(script.inspection, sidecar)
+        python = prepare_environment(needs, settings.environments_dir, RUNTIME_DIR, self.pipeline.monitor.say)
+        missing = missing_imports(python, [*script.inspection.imports])
+        if missing:
+            raise ScriptError(
+                f"{script.path} imports {', '.join(missing)}, which its environment does not have. Name the package in "
+                f"`requirements` of {script.path.with_suffix('.toml')}, or a Python that has it in `python`."
+            )
+        with self.pipeline.store.read() as connection:
+            held = symbols_held(connection, as_of)
+            if not held:
+                raise ScriptError(f"No bar up to {as_of} is held. `scan-pipeline ingest --to {as_of} --from …` takes some in.")
+            shown, is_screened, remark = self._shown(script, held, symbols_passed(connection, sessions), sessions, options)
+            version = bars_version(connection, as_of)
+        wanted = options.shards or sidecar.shards or settings.script_shards or len(_processors())
+        shards = max(1, min(wanted, len(shown)))
+        folder = settings.script_runs_dir / script.name / f"{as_of}-{run_id[:8]}"
+        _forget_old_runs(folder.parent, settings.keep_script_runs)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / "script.py").write_bytes(script.program)
+        (folder / "symbols.txt").write_text("\n".join(shown), encoding="utf-8")
+        plan = ShardPlan(
+            script=script.name,
+            run_id=run_id,
+            folder=str(folder.absolute()),
+            first=first,
+            as_of=as_of,
+            shards=shards,
+            symbols_held=len(held),
+            symbols_shown=len(shown),
+            screened=is_screened,
+            python=str(python),
+            timeout_seconds=options.timeout_seconds or sidecar.timeout_seconds or settings.script_timeout_seconds,
+            memory_mib=sidecar.memory_mib or settings.script_memory_mib,
+            parameters=sidecar.parameters_for(first, as_of, sessions),
+            arguments=sidecar.arguments_for(first, as_of),
+            pinned_result=sidecar.result,
+            code_version=script.code_version,
+            data_version=version,
+            remarks=[remark] if remark else [],
+        )
+        (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
+        return plan
+
+    def _shown(
+        self,
+        script: Script,
+        held: list[str],
+        passed: list[str] | None,
+        sessions: Sequence[date],
+        options: RunOptions,
+    ) -> tuple[list[str], bool, str]:
+        """The symbols that the script is shown, whether the screen chose them, and a remark."""
+        asked = options.screen if options.screen is not None else script.sidecar.screen
+        own = max((one.count for one in script.inspection.symbols), default=0)
+        screen = asked if asked is not None else len(held) > SCREENED_ABOVE and not 0 < own <= SCREENED_ABOVE
+        if not screen:
+            return held, False, ""
+        if passed is None:
+            if asked:
+                raise ScriptError(
+                    f"{sessions[0]} to {sessions[-1]} is not screened as a whole, so there is nothing to choose "
+                    f"symbols by. `scan-pipeline run --session {sessions[-1]}` screens it; --no-screen shows all."
+                )
+            return held, False, "All symbols were shown: not every session is screened yet."
+        both = sorted(set(passed) & set(held))
+        if not both:
+            raise ScriptError(
+                f"No symbol passed the screen from {sessions[0]} to {sessions[-1]}: there is nothing to show to "
+                f"{script.name}. Loosen the limits SCAN_SCREEN__…, or use --no-screen."
+            )
+        return both, True, ""
+
+    def run_shard(self, plan: ShardPlan, number: int, is_cancelled: Callable[[], bool] = lambda: False) -> ShardOutcome:
+        """Step 2. What the script does wrong is in the outcome's `fault`; only our own faults are raised."""
+        settings, folder = self.pipeline.settings, plan.shard_folder(number)
+        symbols = _slice(_lines(Path(plan.folder) / "symbols.txt"), number, plan.shards)
+        gateway = Gateway(
+            self.pipeline.store,
+            self.pipeline.calendar,
+            View(as_of=plan.as_of, symbols=frozenset(symbols)),
+            self._read_through(),
+        )
+        authority = Authority.at(settings.authority_dir)
+        limits = Limits(
+            seconds=plan.timeout_seconds, memory_mib=plan.memory_mib,
+            collect_mib=min(settings.script_collect_mib, plan.memory_mib),
+        )  # fmt: skip
+        scripts_dir = settings.scripts_dir
+        scene = Scene(
+            folder=folder,
+            name=plan.script,
+            program=(Path(plan.folder) / "script.py").read_bytes(),
+            python=Path(plan.python),
+            ca_file=authority.ca_file,
+            evening=datetime.combine(plan.as_of, EVENING, NEW_YORK).timestamp(),
+            limits=limits,
+            parameters=plan.parameters | {
+                key: symbols for key, value in plan.parameters.items() if value == "{symbols}"
+            },
+            arguments=plan.arguments,
+            helpers=[path for path in sorted(scripts_dir.glob("*")) if path.is_dir() and path.name == plan.script]
+            + [path for path in sorted(scripts_dir.glob("*.py")) if path.stem != plan.script],
+            allowed_hosts=[host for host in settings.script_hosts.lower().split(",") if host],
+            processors=[_processors()[(number - 1) % len(_processors())]],
+        )  # fmt: skip
+        said_at = 0.0
+
+        def on_look(look: Look) -> None:
+            nonlocal said_at
+            progress = ShardProgress(
+                number, plan.shards, gateway.counts.requests, len(gateway.counts.symbols), len(symbols),
+                len(gateway.counts.sessions), look.mib, look.seconds, plan.timeout_seconds - look.seconds,
+            )  # fmt: skip
+            _write_aside(folder / "progress.json", msgspec.json.encode(progress))
+            if look.seconds - said_at >= EVERY_SECONDS:
+                said_at = look.seconds
+                self.pipeline.monitor.say(str(progress))
+
+        def serve(listener: Any) -> AbstractContextManager[object]:
+            return running(gateway, listener, authority.server_context())
+
+        with started(scene, serve) as supervised:
+            ended = supervised.watch(on_look, is_cancelled)
+        counts = gateway.counts
+        outcome = ShardOutcome(
+            number=number,
+            fault=_fault(plan, number, ended, limits),
+            seconds=round(ended.seconds, 3),
+            peak_mib=round(ended.peak_mib, 1),
+            symbols=len(symbols),
+            requests=counts.requests,
+            answered_empty=dict(counts.answered_empty),
+            refused_hosts=_refused_hosts(folder),
+            vendor_calls=counts.vendor_calls,
+            isolation=ended.isolation,
+        )
+        (folder / "outcome.json").write_bytes(msgspec.json.encode(outcome))
+        self.pipeline.monitor.say(
+            f"shard {number} of {plan.shards} {outcome.fault or 'came to its end'}: {outcome.requests:,} requests, "
+            f"{outcome.seconds:.1f} s, at most {outcome.peak_mib:,.0f} MiB"
+        )
+        return outcome
+
+    def merge(self, plan: ShardPlan, outcomes: Sequence[ShardOutcome]) -> ScriptRun:
+        """Step 3. Raises ScriptError for a missing shard, and where no result was found at all."""
+        numbers = sorted(one.number for one in outcomes)
+        missing = sorted(set(range(1, plan.shards + 1)) - set(numbers))
+        if missing or len(numbers) != plan.shards:
+            raise ScriptError(
+                f"Of the {plan.shards} shards of {plan.script}, {', '.join(map(str, missing)) or 'some more than once'} "
+                f"{'is' if len(missing) == 1 else 'are'} missing: nothing is merged from a part. Run it as a whole again."
+            )
+        known = _lines(Path(plan.folder) / "symbols.txt")
+        founds = [look(plan.shard_folder(number), set(known), plan.as_of) for number in numbers]
+        faults = [one.fault for one in sorted(outcomes, key=lambda one: one.number) if one.fault]
+        choice = choose(founds, plan.pinned_result)
+        merged = merge(choice, founds, known=set(known), as_of=plan.as_of)
+        if choice.source is None and not faults:
+            faults.append(choice.why)
+        remarks = [*plan.remarks, *merged.remarks, *_remarks(outcomes)]
+        with self.pipeline.store.read() as connection:
+            if bars_version(connection, plan.as_of) != plan.data_version:
+                remarks.append("Bars changed while it ran: its shards may have seen different ones. Run it again.")
+        fault = _joined(plan, faults, choice.why if choice.source is None else "", len(merged.hits))
+        return ScriptRun(plan, _outcome(plan, outcomes, choice.source or "", merged.hits, fault, remarks), merged.hits,
+                         fault, remarks)  # fmt: skip
+
+    def store(self, run: ScriptRun) -> None:
+        """Step 4."""
+        hits = [ScriptHit(one.session, one.symbol, one.score, one.details) for one in run.hits]
+        with self.pipeline.store.write() as connection:
+            replace_script_run(connection, run.outcome, hits, run.plan.run_id, partial=run.is_partial)
+
+    def run_here(self, name: str, sessions: Sequence[date], run_id: str, options: RunOptions) -> ScriptRun:
+        """Steps 1 to 3 in this process, as many shards at once as there are processors. Nothing is stored."""
+        plan = self.plan(name, sessions, run_id, options)
+        stop = threading.Event()
+        with ThreadPoolExecutor(len(_processors())) as pool:
+            shards = [pool.submit(self.run_shard, plan, number, stop.is_set) for number in range(1, plan.shards + 1)]
+            try:
+                outcomes = [shard.result() for shard in shards]
+            finally:
+                stop.set()  # Ctrl-C, or a fault of one: the others end too
+        return self.merge(plan, outcomes)
+
+    def _read_through(self) -> Any:
+        if not self.pipeline.settings.script_read_through:
+            return None
+        from scan_pipeline.gateway.read_through import ReadThrough
+        from scan_pipeline.providers import make_client
+
+        return ReadThrough(lambda: make_client(self.pipeline.settings), self.pipeline.store, self.pipeline.calendar)
+
+
+def read_plan(folder: Path) -> ShardPlan:
+    """The plan of a run, from its folder."""
+    return msgspec.json.decode((folder / "plan.json").read_bytes(), type=ShardPlan)
+
+
+def read_progress(plan_folder: Path) -> list[ShardProgress]:
+    """Where the shards of a run are, for those that have begun."""
+    found = []
+    for path in sorted(plan_folder.glob("shard-*/progress.json")):
+        found.append(msgspec.json.decode(path.read_bytes(), type=ShardProgress))
+    return found
+
+
+def _slice(symbols: Sequence[str], number: int, shards: int) -> list[str]:
+    """The symbols of one shard: the same at every run, and of about the same number as the others."""
+    return [symbol for symbol in symbols if crc32(symbol.encode()) % shards == number - 1]
+
+
+def _processors() -> list[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def _write_aside(path: Path, content: bytes) -> None:
+    aside = path.with_suffix(".part")
+    aside.write_bytes(content)
+    aside.replace(path)
+
+
+def _forget_old_runs(folder: Path, keep: int) -> None:
+    """The newest `keep` - 1 runs of the script stay: one more is about to begin."""
+    if not folder.exists():
+        return
+    runs = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in runs[keep - 1 :]:
+        if time.time() - path.stat().st_mtime > 3600:  # one that may still be running stays
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _fault(plan: ShardPlan, number: int, ended: Ended, limits: Limits) -> str:
+    """Why the shard did not come to its end, in words; empty where it did."""
+    if ended.why:
+        kind, _, why = ended.why.partition(": ")
+        return _ENDS[kind].format(
+            why=why, **{name: getattr(limits, name) for name in ("seconds", "memory_mib", "processes", "output_mib", "files_mib")}
+        )
+    harvest = plan.shard_folder(number) / "harvest.json"
+    error = msgspec.json.decode(harvest.read_bytes()).get("error") if harvest.exists() else None
+    if error:
+        return f"crashed: {error}. See {plan.shard_folder(number) / 'stderr.txt'}"
+    if ended.exit_code < 0:
+        return f"was killed by signal {-ended.exit_code}. See {plan.shard_folder(number) / 'stderr.txt'}"
+    if ended.exit_code > 0:
+        return f"ended with exit code {ended.exit_code}. See {plan.shard_folder(number) / 'stderr.txt'}"
+    return ""
+
+
+def _refused_hosts(folder: Path) -> list[str]:
+    path = folder / "recorded.jsonl"
+    if not path.exists():
+        return []
+    recorded = [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
+    return sorted({one["detail"] for one in recorded if one["what"] in ("host refused", "connection refused")})
+
+
+def _remarks(outcomes: Sequence[ShardOutcome]) -> list[str]:
+    empty: dict[str, int] = {}
+    for one in outcomes:
+        for kind, count in one.answered_empty.items():
+            empty[kind] = empty.get(kind, 0) + count
+    remarks = [f"{count:,} requests for {kind} were answered empty." for kind, count in sorted(empty.items())]
+    hosts = sorted({host for one in outcomes for host in one.refused_hosts})
+    if hosts:
+        remarks.append(f"It asked for {', '.join(hosts)} and was refused. SCAN_SCRIPT_HOSTS allows hosts.")
+    return remarks
+
+
+def _joined(plan: ShardPlan, faults: Sequence[str], nothing_found: str, hits: int) -> str:
+    """The faults of the shards as one sentence, and what became of the hits."""
+    if not faults:
+        return ""
+    same = f"{plan.script} {faults[0]}" if len(set(faults)) == 1 else "; ".join(
+        f"{plan.script}: {fault}" for fault in dict.fromkeys(faults)
+    )  # fmt: skip
+    of = f" ({len(faults)} of {plan.shards} shards)" if plan.shards > 1 else ""
+    kept = f" {hits:,} hits were found until then; they are kept, marked partial." if hits else ""
+    return f"{same}{of}.{kept}{' ' + nothing_found if nothing_found and nothing_found not in faults else ''}"
+
+
+def _outcome(
+    plan: ShardPlan, outcomes: Sequence[ShardOutcome], source: str, hits: Sequence[FoundHit], fault: str,
+    remarks: Sequence[str],
+) -> ScriptOutcome:  # fmt: skip
+    return ScriptOutcome(
+        as_of=plan.as_of,
+        script=plan.script,
+        ok=not fault,
+        hits=len(hits) if not fault or hits else None,
+        message=" ".join([*([fault] if fault else []), *remarks]),
+        source=source,
+        shards=plan.shards,
+        symbols_held=plan.symbols_held,
+        symbols_shown=plan.symbols_shown,
+        screened=plan.screened,
+        requests=sum(one.requests for one in outcomes),
+        answered_empty=sum(sum(one.answered_empty.values()) for one in outcomes),
+        vendor_calls=sum(one.vendor_calls for one in outcomes),
+        seconds=max((one.seconds for one in outcomes), default=0.0),
+        peak_mib=max((one.peak_mib for one in outcomes), default=0.0),
+        isolation=outcomes[0].isolation if outcomes else "",
+        folder=plan.folder,
+        code_version=plan.code_version,
+        data_version=plan.data_version,
+    )
