@@ -1,0 +1,1 @@
+"""Running a user's own program, unmodified: what it is, where it runs, and what it found."""
