@@ -153,15 +153,17 @@ class _Harvest(msgspec.Struct):
     globals: list[_Global] = []
 
 
-def look(shard_folder: Path, known: Collection[str] | None = None) -> Found:
-    """What the shard in this folder left behind. `known`: all symbols, where the caller has them.
+def look(shard_folder: Path, known: Collection[str] | None = None, as_of: date | None = None) -> Found:
+    """What the shard in this folder left behind.
+
+    `known`: all symbols, where the caller has them. `as_of`: the session on whose evening the script believes to run.
 
     Reads files only; a folder without any is a Found without candidates. Nothing that a script left there raises.
     """
     harvest, harvest_note = _read_harvest(shard_folder / HARVEST)
     symbols = known if known is None or isinstance(known, set | frozenset | dict) else frozenset(known)
     written, notes = read_written(shard_folder / WORK, symbols)
-    printed = read_printed(shard_folder / STDOUT, symbols)
+    printed = read_printed(shard_folder / STDOUT, symbols, as_of)
     candidates: list[Candidate] = []
     looked_at: list[str] = [harvest_note] if harvest_note else []
     unread: dict[str, str] = {}

@@ -120,4 +120,4 @@ def _parts_by(candidate: Candidate, column: int, shown: Sequence[int], rest: Seq
     ours, others = ([candidate.table.rows[place][column] for place in places] for places in (shown, rest))
     if not all(isinstance(cell, int | float) and not isinstance(cell, bool) and cell == cell for cell in ours + others):
         return False
-    return min(ours) > max(others) or max(ours) < min(others)
+    return bool(min(ours) > max(others) or max(ours) < min(others))

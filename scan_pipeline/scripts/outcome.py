@@ -21,7 +21,8 @@ The order of trust. The first of these that is there is the result:
 
 A shard that ended well and has not the source, or has it empty, found nothing; so did one that failed in the way in
 which scripts fail on an empty result. A source that is empty in every shard is a result as well, and zero hits a good
-answer, unless rows were printed. Finding nothing of all this is a failure that says what was looked at.
+answer, unless rows were printed. Where nothing of all this is found, the choice has no source, and says what was looked
+at: that is a failure of the script's run, for the caller to tell.
 """
 
 import re
@@ -32,7 +33,6 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from scan_pipeline.errors import ScanPipelineError
 from scan_pipeline.scripts.candidates import Candidate, Doubt, Found, Kind
 from scan_pipeline.scripts.evidence import Relation, Support, support
 
@@ -47,10 +47,6 @@ _FAILS_ON_NOTHING = re.compile(
     r"^KeyError: ['\"](?!results)\w+['\"]$|NoneType|division by zero|empty|need at least one array",
     re.IGNORECASE,
 )
-
-
-class NoResultError(ScanPipelineError):
-    """Nothing that a script left behind is its result; the message says what was looked at."""
 
 
 class Trust(IntEnum):
@@ -111,19 +107,16 @@ class ShardResult:
 class Choice:
     """The result of a run: one source, and what each shard has of it.
 
-    `source` can be pinned as it is. `remarks`: what a reader should know, each a sentence without its full stop.
+    `source` can be pinned as it is; None: no result was found. `why`: why it was chosen, or what was looked at in vain.
+    `remarks`: what a reader should know, in sentences.
     """
 
-    source: str
-    trust: Trust
+    source: str | None
+    trust: Trust | None
+    why: str
     shards: Sequence[ShardResult]
     remarks: Sequence[str] = ()
     looked_at: Sequence[str] = ()
-
-    @property
-    def why(self) -> str:
-        """Why this source was chosen, in a few words."""
-        return _WHY[self.trust]
 
     @property
     def is_partial(self) -> bool:
@@ -168,10 +161,7 @@ class _Source:
 
 
 def choose(founds: Sequence[Found], pinned: str = "") -> Choice:
-    """The result of a run whose shards left these behind. `pinned`: the source that the sidecar names.
-
-    Raises NoResultError where there is none.
-    """
+    """The result of a run whose shards left these behind. `pinned`: the source that the sidecar names."""
     looked_at = what_was_looked_at(founds)
     sources = _sources(founds)
     if pinned:
@@ -181,12 +171,14 @@ def choose(founds: Sequence[Found], pinned: str = "") -> Choice:
         for one in sources
         if one.kind is Kind.GLOBAL and one.doubt is Doubt.NONE and one.support.relation is Relation.CHOSEN
     }
-    ranked = sorted(((_trust(one, founds, chosen_parts), one) for one in sources), key=lambda two: _rank(*two, founds))
+    ranked = sorted(
+        ((_trust(one, founds, chosen_parts), one) for one in sources), key=lambda two: _rank(two[0], two[1], founds)
+    )
     ranked = [(trust, one) for trust, one in ranked if _counts(one, founds)]
     if _all_say_none(founds) and (not ranked or ranked[0][0] > Trust.SAID_NONE):
         return _said_none(founds, sources, looked_at)
     if not ranked:
-        raise _no_result(founds, looked_at)
+        return _no_result(founds, looked_at)
     trust, source = _not_contradicted(ranked)
     return _choice(source, trust, founds, sources, looked_at)
 
@@ -273,16 +265,16 @@ def _choice(
 ) -> Choice:
     shards = [_result(one, found) for one, found in zip(source.shards, founds, strict=True)]
     if all(one.is_missing for one in shards):
-        raise _no_result(founds, looked_at)
+        return _no_result(founds, looked_at)
     remarks = [
         *_endings(shards, founds),
         *_rows_elsewhere(source, founds, sources),
         *_left_out(source),
     ]
     if trust is Trust.EMPTY_BUT_ROWS_PRINTED or (not source.is_empty and _all_say_none(founds)):
-        remarks.append(f"what it printed says otherwise than {source.name}")
+        remarks.append(f"What it printed says otherwise than {source.name}.")
     name = "stdout" if source.kind is Kind.PRINTED else source.name
-    return Choice(name, trust, shards, remarks, looked_at)
+    return Choice(name, trust, _WHY[trust], shards, remarks, looked_at)
 
 
 def _result(candidate: Candidate | None, found: Found) -> ShardResult:
@@ -305,7 +297,7 @@ def _endings(shards: Sequence[ShardResult], founds: Sequence[Found]) -> list[str
             if result.candidate
             else "with an empty result, taken as no hits"
         )
-        remarks.append(f"{found.shard} {_ENDED.get(found.ended, found.ended)}{error} {became}")
+        remarks.append(f"{found.shard} {_ENDED.get(found.ended, found.ended)}{error} {became}.")
     return remarks
 
 
@@ -327,21 +319,24 @@ def _rows_elsewhere(source: _Source, founds: Sequence[Found], sources: Sequence[
                 for mine, theirs in zip(source.shards, other.shards, strict=True)
             ):
                 count = len(candidate.pairs)
-                remarks.append(f"{found.shard} has no {source.name}, but {count:,} rows in {other.name}, left out")
+                remarks.append(
+                    f"{found.shard} has no {source.name}, but {count:,} rows in {other.name}, which are left out."
+                )
                 break
     return remarks
 
 
 def _left_out(source: _Source) -> list[str]:
     count = sum(one.left_out for one in source.present)
-    return [f"{count:,} rows of {source.name} have no symbol or no day, and are left out"] if count else []
+    return [f"{count:,} rows of {source.name} have no symbol or no day, and are left out."] if count else []
 
 
 def _said_none(founds: Sequence[Found], sources: Sequence[_Source], looked_at: Sequence[str]) -> Choice:
     rows = [one for one in sources if not one.is_empty and one.doubt is Doubt.NONE]
-    remarks = [f"it says that there is no hit; {one.name} has rows" for one in rows[:1]]
+    remarks = [f"It says that there is no hit, though {one.name} has rows." for one in rows[:1]]
     shards = [ShardResult(found.shard, None, is_partial=not found.ended_well) for found in founds]
-    return Choice("stdout", Trust.SAID_NONE, shards, [*_endings(shards, founds), *remarks], looked_at)
+    remarks = [*_endings(shards, founds), *remarks]
+    return Choice("stdout", Trust.SAID_NONE, _WHY[Trust.SAID_NONE], shards, remarks, looked_at)
 
 
 def _pinned(founds: Sequence[Found], sources: Sequence[_Source], pinned: str, looked_at: Sequence[str]) -> Choice:
@@ -354,12 +349,15 @@ def _pinned(founds: Sequence[Found], sources: Sequence[_Source], pinned: str, lo
     for found in founds:
         for source, why in found.unread.items():
             if source == pinned or fnmatchcase(source, pinned):
-                raise NoResultError(f"{pinned}, which the sidecar names as the result, {why} ({found.shard}).")
+                return _nothing(
+                    founds, f"{pinned}, which the sidecar names as the result, {why} ({found.shard}).", looked_at
+                )
     finished = all(found.ended_well for found in founds)
     is_empty = all(found.says_none or any(one.is_empty for one in found.candidates) for found in founds)
     if finished and bool(founds) and (is_empty or (pinned == "stdout" and not any(found.shown for found in founds))):
-        return Choice(pinned, Trust.PINNED, [ShardResult(found.shard, None) for found in founds], (), looked_at)
-    raise _no_result(founds, looked_at, pinned)
+        shards = [ShardResult(found.shard, None) for found in founds]
+        return Choice(pinned, Trust.PINNED, _WHY[Trust.PINNED], shards, (), looked_at)
+    return _no_result(founds, looked_at, pinned)
 
 
 def _matches(source: _Source, pinned: str) -> bool:
@@ -387,7 +385,12 @@ def what_was_looked_at(founds: Sequence[Found]) -> list[str]:
     ]
 
 
-def _no_result(founds: Sequence[Found], looked_at: Sequence[str], pinned: str = "") -> NoResultError:
+def _nothing(founds: Sequence[Found], why: str, looked_at: Sequence[str]) -> Choice:
+    shards = [ShardResult(found.shard, None, is_missing=True) for found in founds]
+    return Choice(None, None, why, shards, (), looked_at)
+
+
+def _no_result(founds: Sequence[Found], looked_at: Sequence[str], pinned: str = "") -> Choice:
     what = f"{pinned}, which the sidecar names as the result, was not found" if pinned else "No result found"
     endings = [
         f"{found.shard} {_ENDED.get(found.ended, found.ended)}" + (f": {found.error}" if found.error else "")
@@ -399,4 +402,4 @@ def _no_result(founds: Sequence[Found], looked_at: Sequence[str], pinned: str = 
         named.append(f"and {len(looked_at) - MOST_NAMED:,} more")
     ended = f" ({'; '.join(endings[:3])}{' …' if len(endings) > 3 else ''})" if endings else ""
     looked = "; ".join(named) or "nothing was left behind"
-    return NoResultError(f"{what}{ended}. Looked at: {looked}. {HOW_TO_PIN}")
+    return _nothing(founds, f"{what}{ended}. Looked at: {looked}. {HOW_TO_PIN}", looked_at)

@@ -8,6 +8,7 @@ literals), then tables, then single lines. What does not: the forms themselves (
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,11 @@ class Printed:
     notes: list[str] = field(default_factory=list)
 
 
-def read_printed(path: Path, known: Collection[str] | None = None) -> Printed:
-    """What the file of a script's standard output shows. `known`: symbols, which printed words must be among."""
+def read_printed(path: Path, known: Collection[str] | None = None, as_of: date | None = None) -> Printed:
+    """What the file of a script's standard output shows.
+
+    `known`: symbols, which printed words must be among. `as_of`: the session on whose evening it was printed.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -73,7 +77,7 @@ def read_printed(path: Path, known: Collection[str] | None = None) -> Printed:
         return Printed(notes=[f"what it printed could not be read ({error.strerror})"])
     cut = size > MOST_BYTES
     text = data.decode("utf-8", errors="replace")
-    printed = read_text(text.partition("\n")[2] if cut else text, known)
+    printed = read_text(text.partition("\n")[2] if cut else text, known, as_of)
     if cut:
         printed.notes.append(f"it printed {size / 2**20:,.0f} MiB, of which the last {MOST_BYTES // 2**20} were read")
     elif not text.strip():
@@ -81,12 +85,12 @@ def read_printed(path: Path, known: Collection[str] | None = None) -> Printed:
     return printed
 
 
-def read_text(text: str, known: Collection[str] | None = None) -> Printed:
+def read_text(text: str, known: Collection[str] | None = None, as_of: date | None = None) -> Printed:
     """What printed text shows."""
     lines = [_visible(line) for line in text.split("\n")]
     groups: dict[str, Shown] = {}
     hits: list[Line] = []
-    reader = Lines(known)
+    reader = Lines(known, as_of)
     place = last_hit = 0
     while place < len(lines):
         start = place
@@ -99,7 +103,7 @@ def read_text(text: str, known: Collection[str] | None = None) -> Printed:
                 last_hit = place
             place += 1
         else:
-            reader = Lines(known)
+            reader = Lines(known, as_of)
     if hits:
         groups["lines"] = Shown("lines", _as_table(hits), last_hit, is_text=False)
     printed = Printed(sorted(groups.values(), key=lambda one: one.place))

@@ -9,9 +9,10 @@ ALL and NOW only as the first of a line with the date right behind.
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
-from scan_pipeline.scripts.columns import TICKER, word_set
+from scan_pipeline.scripts.columns import TICKER, as_day, word_set
 from scan_pipeline.scripts.values import read_cell
 
 #: Longer lines are no lines of hits.
@@ -61,6 +62,7 @@ _STAMP = re.compile(
     rf"(?:\[(?:{_DAY}[T ])?{_CLOCK}\]|{_DAY}[T ]{_CLOCK}(?<=[.,]\d{{3}})|{_DAY}[T ]\d\d:\d\d:\d\d[.,]\d+"
     rf"|{_CLOCK}(?=\s+\$?[A-Z]))[\s:|-]*"
 )
+_EVENING = re.compile(r"[T ](?:1[6-9]|2\d):\d{2}:\d{2}")
 _DECORATION = re.compile(r"(?:[^\w$]+|\d{1,6}[.):\]]\s*|#?\d{1,6}\s+(?=[A-Z$]))+")
 _COUNTED = re.compile(r"\s*(?:[(\[:>-]|->|→)*\s*\d+\s+\w+\s*[)\]]*\s*[:>-]*\s*")
 _VALUE = r"\$?[+-]?[\d.,]*\d(?:[eE][+-]?\d+)?"
@@ -80,9 +82,13 @@ class Line:
 
 @dataclass
 class Lines:
-    """Reads lines in turn; a heading's date or symbol holds for the lines below it."""
+    """Reads lines in turn; a heading's date or symbol holds for the lines below it.
+
+    `as_of`: the session that the script runs as of. A time on its evening is when a line was printed.
+    """
 
     known: Collection[str] | None = None
+    as_of: date | None = None
     heading_date: str = ""
     heading_symbol: str = ""
 
@@ -144,6 +150,8 @@ class Lines:
             symbol = self._symbol(behind[1], alone=True)
             if symbol and ":" in dates[0][0]:
                 return [_line(symbol, dates[1], rest, behind.end())]
+        if self._is_now(dates[0][0]):
+            return []
         rest = text[dates[0].end() :]
         if symbols := self._list(rest) or self._list(_COUNTED.sub("", rest, count=1)):
             return [Line(symbol, dates[0][0]) for symbol in symbols]
@@ -158,6 +166,10 @@ class Lines:
         if symbol is None and word[0] in WORDS and (second := _FIND_WORD.match(rest, word.end() + 1)):
             symbol, word = self._symbol(second[0]), second
         return [Line(symbol, dates[0][0], _details(rest[word.end() :]))] if symbol else []
+
+    def _is_now(self, text: str) -> bool:
+        clock = _EVENING.search(text)
+        return clock is not None and self.as_of is not None and as_day(text) == self.as_of
 
     def _read_heading(self, line: str, text: str) -> list[Line]:
         """A line without a hit of its own: a heading, or a hit below one."""
