@@ -110,7 +110,7 @@ class Pipeline:
         """Step 1. The number of split events held afterwards."""
         provider = provider or self.provider()
         self._refuse_to_mix(provider)
-        provider.prepare("splits", self._fetched())
+        provider.prepare("splits", self._fetched(), ())
         with self.monitor.stage("splits", 0, "events") as stage, self.store.write() as connection:
             splits = provider.splits(connection)
             held = record_splits(connection, splits if splits is not None else _no_splits(connection))
@@ -175,18 +175,23 @@ class Pipeline:
         )
 
     def _fetched(self) -> dict[str, date]:
-        """When each thing beside bars was last fetched."""
+        """When each thing beside bars was last fetched. A list of symbols is named by the day that it is of."""
         if not self.store.exists:
             return {}
         with self.store.read() as connection:
-            return dict(connection.execute("select what, max(fetched_on) from fetches group by what").fetchall())
+            rows = connection.execute(
+                # Lists once were of the day on which they were fetched, and named without it.
+                "select if(what = 'listings', 'listings ' || fetched_on, what) as thing, max(fetched_on) from fetches "
+                "group by thing"
+            ).fetchall()
+        return dict(rows)
 
     def build_universe(self, sessions: Sequence[date], provider: Provider | None = None) -> list[UniverseSession]:
         """Step 3. Replaces the universe of the sessions."""
         self.calendar.require_closed(sessions)
         provider = provider or self.provider()
         self._refuse_to_mix(provider)
-        provider.prepare("reference", self._fetched())
+        provider.prepare("reference", self._fetched(), sessions)
         with self.monitor.stage("universe", len(sessions), "sessions") as stage, self.store.write() as connection:
             outcomes = build_universe(connection, sessions, self.calendar, provider.reference(connection))
             stage.advance(len(sessions))

@@ -18,8 +18,8 @@ def make_provider(settings: Settings, calendar: Calendar) -> Provider:
 
             return FilesProvider(settings.files_path)
         case "massive":
-            from scan_pipeline.providers.listings import ReferenceLists
             from scan_pipeline.providers.massive import MassiveProvider
+            from scan_pipeline.providers.reference import ReferenceLists
 
             client = make_client(settings)
             lists = ReferenceLists(
@@ -27,6 +27,7 @@ def make_provider(settings: Settings, calendar: Calendar) -> Provider:
                 lambda address: make_keyless_client(settings, address),
                 has_contact=bool(settings.sec_contact),
                 days=settings.reference_days,
+                latest_closed=calendar.latest_closed,
             )
             return MassiveProvider(client.plan, lambda: make_client(settings), lists)
         case "demo":

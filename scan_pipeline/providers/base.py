@@ -22,7 +22,8 @@ DELIVERED_COLUMNS = (
 
 #: Columns of reference rows, one or more a symbol. `as_of` is the day from which `market_cap` was known; a market cap
 #: without it is of no use for a past session. Where there is none, shares outstanding times the close make one;
-#: `shares_counted_on` is the day that they are of, where that is not `as_of`. `listed`, `delisted`: the vendor's dates.
+#: `shares_counted_on` is the day that they are of, where that is not `as_of`. Where a company has several classes of
+#: shares, the number is the company's as filed, for each of them. `listed`, `delisted`: the vendor's dates.
 REFERENCE_COLUMNS = {
     "symbol": "VARCHAR", "name": "VARCHAR", "exchange": "VARCHAR", "type": "VARCHAR", "sector": "VARCHAR",
     "industry": "VARCHAR", "country": "VARCHAR", "market_cap": "DOUBLE", "as_of": "DATE", "listed": "DATE",
@@ -64,10 +65,11 @@ class Provider(Protocol):
         belong to the part, rows on closed days in between included. A session it knows nothing of is in a part too.
         """
 
-    def prepare(self, what: str, fetched: Mapping[str, date]) -> None:
+    def prepare(self, what: str, fetched: Mapping[str, date], sessions: Sequence[date]) -> None:
         """Fetch what `splits` or `reference` (named by `what`) will give, before the store is held for it.
 
-        `fetched` has the day of each thing's last fetch, from the table of that name.
+        `fetched` has the day of each thing's last fetch, from the table of that name. `sessions` are those that
+        reference data is for; splits are of all time.
         """
 
     def splits(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:

@@ -67,7 +67,7 @@ class FilesProvider:
             yield part, previous, FilesDelivery(self.name, self.groups, previous, part[-1])
             previous = part[-1]
 
-    def prepare(self, what: str, fetched: Mapping[str, date]) -> None:
+    def prepare(self, what: str, fetched: Mapping[str, date], sessions: Sequence[date]) -> None:
         """Nothing: files are read where they are."""
 
     def splits(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation | None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from scan_pipeline.providers.base import ProviderError
 from scan_pipeline.providers.http import GivenUpError, Plan, TransientError, VendorClient
-from scan_pipeline.providers.listings import ReferenceLists
+from scan_pipeline.providers.reference import ReferenceLists, note_fetch
 from scan_pipeline.providers.threads import in_thread
 from scan_pipeline.sessions import NEW_YORK
 
@@ -219,14 +219,16 @@ class MassiveProvider:
         """See `Provider.sources`."""
         return self.lists.sources
 
-    def prepare(self, what: str, fetched: Mapping[str, date]) -> None:
+    def prepare(self, what: str, fetched: Mapping[str, date], sessions: Sequence[date]) -> None:
         """See `Provider.prepare`."""
         if what == "splits":
             self._fetch_splits(fetched.get("splits"))
         else:
             before = self.lists.calls
-            self.lists.prepare(fetched, datetime.now(NEW_YORK).date())
-            self.calls += self.lists.calls - before
+            try:
+                self.lists.prepare(fetched, sessions, datetime.now(NEW_YORK).date())
+            finally:
+                self.calls += self.lists.calls - before
 
     def _fetch_splits(self, last: date | None) -> None:
         """The splits since those of the last fetch, in one call; all there are, at the first."""
@@ -279,7 +281,7 @@ class MassiveProvider:
                 "(select symbol, date '1970-01-01' + ex_day from fetched_splits)",
                 [last],
             )
-        connection.execute("insert into fetches values ('splits', ?, ?)", [today, self._splits_calls])
+        note_fetch(connection, "splits", today, self._splits_calls)
         return connection.sql(
             "select symbol::VARCHAR as symbol, date '1970-01-01' + ex_day as ex_date, split_from, split_to, "
             "date '1970-01-01' + known_day as known_on from fetched_splits "

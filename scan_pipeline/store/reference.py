@@ -1,7 +1,8 @@
 """Splits and the universe in the store: what is known of symbols, and since when.
 
 A universe is built from what was known on its session: bars up to it, the vendor's listing dates, and reference data;
-a later list never adds a symbol to an earlier session.
+a later list never adds a symbol to an earlier session. Lists may be a year apart: a symbol that used to trade needs the
+word of a recent one to stay without bars.
 """
 
 from collections.abc import Sequence
@@ -55,7 +56,11 @@ def record_splits(connection: Connection, splits: duckdb.DuckDBPyRelation) -> in
 def build_universe(
     connection: Connection, sessions: Sequence[date], calendar: Calendar, reference: duckdb.DuckDBPyRelation | None
 ) -> list[UniverseSession]:
-    """Replace the universe of each session. Must run in a write transaction."""
+    """Replace the universe of each session. Must run in a write transaction.
+
+    A market cap is that of all the company's shares at this symbol's price, with the number of shares as filed: symbols
+    of one company (classes A and B, say) each have their own, and they are not to be added up.
+    """
     if reference is not None:
         connection.execute("create or replace temp table reference as " + reference.sql_query())
     else:
@@ -122,7 +127,9 @@ grown as (
 members as (
     select symbol from recent
     union
-    select symbol from reference where listed <= $session and coalesce(delisted > $session, true)
+    select symbol from reference left join first_bars using (symbol)
+    where listed <= $session and coalesce(delisted > $session, true)
+        and (coalesce(first_bar > $leaves, true) or coalesce(as_of > $leaves and as_of <= $session, true))
 )
 select $session, symbol, name, exchange, type, sector, industry, country,
     coalesce(market_cap, shares * coalesce(factor, 1) * last_close),
