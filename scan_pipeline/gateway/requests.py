@@ -7,7 +7,9 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from scan_pipeline.sessions import NEW_YORK
@@ -15,13 +17,26 @@ from scan_pipeline.sessions import NEW_YORK
 _TICKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-/+*:]{0,31}")
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What a request is answered with."""
+
+    answer: dict[str, Any] | list[Any]
+    #: Where the next page begins; None on the last one.
+    place: str | None = None
+    #: What was asked for that is not held, in words; empty where all of it was there.
+    lacking: str = ""
+
+
 class Refusal(Exception):
     """A request that is answered with an error: HTTP status and the vendor's words."""
 
-    def __init__(self, status: int, words: str) -> None:
+    def __init__(self, status: int, words: str, lacking: str = "") -> None:
         super().__init__(words)
         self.status = status
         self.words = words
+        #: What was asked for that the store cannot hold, in words, where that is why.
+        self.lacking = lacking
 
     @property
     def body(self) -> dict[str, str]:
@@ -78,9 +93,19 @@ def read_choice(query: Mapping[str, str], name: str, choices: Mapping[str, str],
     return choices[word]
 
 
+def has_key(query: Mapping[str, str], authorization: str) -> bool:
+    """Whether a request carries a key, in its query or its header. Any key is good, and none is looked at."""
+    return authorization.startswith("Bearer ") or any(is_key(name) and value for name, value in query.items())
+
+
+def is_key(name: str) -> bool:
+    """Whether a parameter of that name is a key, however it is spelt: it is not kept, logged or passed on."""
+    return name.lower().replace("_", "") == "apikey"
+
+
 def to_cursor(query: Mapping[str, str], place: str) -> str:
     """An opaque word that holds the query and where its next page begins. It holds no key."""
-    kept = {name: value for name, value in query.items() if name not in ("apiKey", "cursor")} | {"_place": place}
+    kept = {name: value for name, value in query.items() if name != "cursor" and not is_key(name)} | {"_place": place}
     return base64.urlsafe_b64encode(urlencode(kept).encode()).decode().rstrip("=")
 
 

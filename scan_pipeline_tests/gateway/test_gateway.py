@@ -719,7 +719,7 @@ def test_what_was_read_before_a_change_is_not_kept_as_if_read_after_it(desk: Des
                     desk.csv([bar("AAA", MON, close=9.25)])
                     desk.ingest(MON)
                     asked.start()  # another reader comes, and the gateway sees the change
-                    while "prev" not in gateway.answered:
+                    while gateway.counts.arrived < 2:
                         time.sleep(0.001)
 
         held = desk.pipeline.store
