@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from scan_pipeline.providers.http import VendorClient
 
 
+#: The vendor's addresses, of today and of before its new name: the same keys, the same answers.
+VENDOR_ADDRESSES = ("https://api.massive.com", "https://api.polygon.io")
+
+
 def make_provider(settings: Settings, calendar: Calendar) -> Provider:
     """The provider that SCAN_PROVIDER names."""
     match settings.provider:
@@ -48,6 +52,7 @@ def make_client(settings: Settings) -> "VendorClient":
         concurrency=settings.massive_concurrency,
         timeout_seconds=settings.massive_timeout_seconds,
         tries=settings.massive_tries,
+        aliases=VENDOR_ADDRESSES if settings.massive_url in VENDOR_ADDRESSES else (),
     )
 
 

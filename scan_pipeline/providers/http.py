@@ -9,7 +9,7 @@ import email.utils
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +27,8 @@ Parsed = TypeVar("Parsed")
 WINDOW_MARGIN_SECONDS = 0.5
 #: Waits between tries grow from the first to the last of these, with up to half of each added by chance.
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
+#: The longest window in which a vendor counts calls, whatever plan the settings name.
+LONGEST_WINDOW_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,20 @@ class VendorClient:
     #: The settings to name when the vendor refuses.
     key_setting: str = "MASSIVE_API_KEY"
     user_agent: str = "scan_pipeline"
+    #: Other addresses of the same vendor, which the next page may be named by. It is asked for at `base_url`.
+    aliases: Sequence[str] = ()
     calls: int = 0
-    waited_seconds: float = 0.0
+    _waiting: int = 0
+    _waiting_since: float = 0.0
+    _waited: float = 0.0
     _http: aiohttp.ClientSession | None = None
     _limiter: Limiter | None = None
     _slots: asyncio.Semaphore = field(init=False)
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long calls have waited for the plan's rate; many that wait at the same time count once."""
+        return self._waited + (time.monotonic() - self._waiting_since if self._waiting else 0.0)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["VendorClient"]:
@@ -115,47 +126,65 @@ class VendorClient:
         refusal that no other try would mend, and GivenUpError when all tries failed.
         """
         url = address if address.startswith("http") else self.base_url + address
+        for alias in self.aliases:
+            if url.startswith(alias + "/"):
+                url = self.base_url + url.removeprefix(alias)
         if not url.startswith(self.base_url + "/"):
             raise ProviderError(f"The vendor names another host, {url.split('?')[0]}; the key is not sent there.")
         words = ""
         for attempt in range(self.tries):
             try:
                 async with self._slots:
-                    return read(await self._ask(url, parameters))
+                    return read(await self._ask(url, parameters, attempt))
             except TransientError as error:
                 words, wait = str(error), error.wait
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 words, wait = str(error) or type(error).__name__, None
             if attempt + 1 < self.tries:
                 grown = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**attempt)
-                await asyncio.sleep(wait if wait is not None else grown * random.uniform(1, 1.5))
+                # The chance is added to what the server asks for too: it tells all the same.
+                await asyncio.sleep((grown if wait is None else wait) + grown * random.uniform(0, 0.5))
         raise GivenUpError(
             f"{url.split('?')[0]} failed {self.tries} times, the last time: {words[:200]}. "
             "If the network and the address are right, try later."
         )
 
-    async def _ask(self, url: str, parameters: Mapping[str, str]) -> bytes:
+    async def _ask(self, url: str, parameters: Mapping[str, str], attempt: int) -> bytes:
         assert self._http
-        assert self._limiter
-        started = time.monotonic()
-        await self._limiter.try_acquire_async("call")
-        self.waited_seconds += time.monotonic() - started
+        await self._wait_for_the_plan()
         self.calls += 1
         async with self._http.get(url, params=parameters) as response:
             if response.status == 200:
                 return await response.read()
             body = await response.text(errors="replace")
-            raise self._refusal(response.status, body, response.headers.get("Retry-After"))
+            raise self._refusal(response.status, body, response.headers.get("Retry-After"), attempt)
 
-    def _refusal(self, status: int, body: str, retry_after: str | None) -> Exception:
+    async def _wait_for_the_plan(self) -> None:
+        assert self._limiter
+        if not self._waiting:
+            self._waiting_since = time.monotonic()
+        self._waiting += 1
+        try:
+            await self._limiter.try_acquire_async("call")
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._waited += time.monotonic() - self._waiting_since
+
+    def _refusal(self, status: int, body: str, retry_after: str | None, attempt: int) -> Exception:
         """What a status other than 200 means: an error for a person, or one for another try."""
         said = (body.replace(self.key, "…") if self.key else body)[:200]
         if status == 429:
-            # Without a word of the server: its window is the plan's.
             wait = _seconds(retry_after)
-            return TransientError("429, too many requests", self.plan.seconds if wait is None else wait)
+            if wait is None:
+                # Without a word of the server: its window is the plan's, or a longer one if that did not help.
+                window = self.plan.seconds
+                wait = min(window * 4**attempt, max(window, LONGEST_WINDOW_SECONDS))
+            return TransientError("429, too many requests", wait)
         if status >= 500 or status == 408:
             return TransientError(f"{status}: {said}", _seconds(retry_after))
+        if not self.key:
+            return ProviderError(f"{self.base_url} refuses with {status}: {said}")
         mend = {
             401: f"The key is not known. Correct {self.key_setting}.",
             403: "The plan does not include this. Choose sessions within it, or another plan, and set "

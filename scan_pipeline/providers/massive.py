@@ -169,7 +169,7 @@ class MassiveProvider:
     is_metered: bool = True
     #: Calls made so far.
     calls: int = 0
-    #: Seconds that calls have waited for the plan's rate.
+    #: Seconds in which calls have waited for the plan's rate.
     waited_seconds: float = 0.0
     #: Sessions that could not be had, and why.
     missing: dict[date, str] = field(default_factory=dict)

@@ -145,7 +145,7 @@ order by symbol
 
 
 def _describe(connection: Connection, session: date) -> UniverseSession:
-    fields = ("name", "exchange", "sector", "market_cap")
+    fields = ("name", "exchange", "type", "sector", "market_cap")
     row = connection.execute(
         f"""
         select count(*), count(*) filter (traded), {", ".join(f"count({field}) / count(*)" for field in fields)},

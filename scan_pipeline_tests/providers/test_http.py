@@ -17,7 +17,7 @@ from aiohttp import web
 
 from scan_pipeline.providers import http
 from scan_pipeline.providers.base import ProviderError
-from scan_pipeline.providers.http import PLANS, GivenUpError, Plan, VendorClient, plan_named
+from scan_pipeline.providers.http import PLANS, GivenUpError, Plan, TransientError, VendorClient, plan_named
 from scan_pipeline_tests.providers.vendor import KEY, Vendor, most_in_a_window, refusal, scripted
 
 #: Asks the vendor by so many coroutines at once.
@@ -93,6 +93,21 @@ def test_a_client_that_comes_after_another_waits_for_the_others_calls_to_leave_t
         assert third.waited_seconds > 0
 
 
+def test_calls_that_wait_at_the_same_time_do_not_add_up_to_more_than_the_time_that_has_passed(
+    client_of: MakeClient,
+) -> None:
+    async def asking(client: VendorClient) -> None:
+        async with client.opened():
+            await asyncio.gather(*(client.get("/some", {}, bytes) for _ in range(6)))
+
+    with scripted(fine) as vendor:
+        client = client_of(vendor, plan=plan_named("2/1"))
+        started = time.monotonic()
+        asyncio.run(asking(client))
+        # Two at once, four that wait for the next two windows.
+        assert 1 <= client.waited_seconds <= time.monotonic() - started
+
+
 def test_a_plan_is_named_or_given_as_calls_and_seconds() -> None:
     assert plan_named("basic") == Plan("basic", 5, 60)
     assert plan_named("paid").calls / plan_named("paid").seconds < 100
@@ -123,6 +138,15 @@ def test_a_next_page_on_the_same_host_is_fetched_with_the_key_in_the_header_alon
         (asked,) = vendor.asked
         assert asked.authorization == f"Bearer {KEY}"
         assert asked.query == {"cursor": "a="}
+
+
+def test_a_next_page_at_the_vendors_other_address_is_fetched_from_the_one_that_is_set(client_of: MakeClient) -> None:
+    with scripted(fine) as vendor, scripted(fine) as other:
+        client = client_of(vendor)
+        client.aliases = (vendor.url, other.url)
+        assert ask(client, f"{other.url}/page?cursor=1") == b"fine"
+        assert [(asked.path, asked.query) for asked in vendor.asked] == [("/page", {"cursor": "1"})]
+        assert other.asked == []
 
 
 def test_the_key_does_not_follow_a_redirect_to_another_host(client_of: MakeClient) -> None:
@@ -161,6 +185,31 @@ def test_without_a_word_of_the_server_a_429_is_waited_for_as_long_as_the_plans_w
     with scripted(fine, lambda number, _: "429" if number == 0 else "") as vendor:
         ask(client_of(vendor, plan=plan_named("10/1")))
         assert 1 <= vendor.asked[1].at - vendor.asked[0].at < 2
+
+
+def test_a_429_that_stays_is_waited_for_up_to_a_minute_whatever_the_plans_window(client_of: MakeClient) -> None:
+    def waits(plan: str) -> list[float | None]:
+        client = client_of(Vendor(lambda _: web.Application(), url="http://127.0.0.1"), plan=plan_named(plan))
+        refusals = [client._refusal(429, "", None, attempt) for attempt in range(5)]
+        return [one.wait for one in refusals if isinstance(one, TransientError)]
+
+    assert waits("paid") == [1, 4, 16, 60, 60]
+    assert waits("basic") == [60] * 5
+    assert waits("300/300") == [300] * 5
+
+
+def test_a_source_without_a_key_that_refuses_is_named_and_no_setting_of_the_vendors(
+    client_of: MakeClient,
+) -> None:
+    async def refuses(_: web.Request) -> web.Response:
+        return web.Response(status=403, text="Undeclared Automated Tool")
+
+    with scripted(refuses) as vendor:
+        client = client_of(vendor)
+        client.key = ""
+        with pytest.raises(ProviderError, match=f"{vendor.url} refuses with 403: Undeclared") as raised:
+            ask(client)
+        assert "MASSIVE" not in str(raised.value)
 
 
 @pytest.mark.parametrize("header", ["soon", "nan", "-5", "Wed, 21 Oct 2015 07:28:00 GMT", "Thu, 99 Foo"])

@@ -41,7 +41,7 @@ def test_a_symbol_with_a_bar_is_in_the_universe_with_or_without_reference_data(d
         "BBB": (None, None, None, True),
     }
     assert (outcome.symbols, outcome.traded) == (2, 2)
-    assert outcome.known == {"name": 0.5, "exchange": 0.5, "sector": 0.5, "market_cap": 0.0}
+    assert outcome.known == {"name": 0.5, "exchange": 0.5, "type": 0.0, "sector": 0.5, "market_cap": 0.0}
 
 
 def test_a_listed_symbol_is_in_the_universe_without_a_bar_from_the_day_of_its_listing(desk: Desk) -> None:
