@@ -95,7 +95,9 @@ def relation(candidate: Candidate | None, shown: Evidence | None, counts: Collec
     if not see:
         return Relation.CHOSEN
     told = len(theirs) in counts and len(ours) not in counts
-    return Relation.PART if candidate and (told or _is_head(ours, candidate, theirs)) else Relation.CHOSEN
+    if candidate and len(ours) in ROUND and (told or _is_head(ours, candidate, theirs)):
+        return Relation.PART
+    return Relation.CHOSEN
 
 
 def _dateless(pairs: Sequence[Pair]) -> list[Pair]:
@@ -103,10 +105,8 @@ def _dateless(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _is_head(ours: Sequence[Pair], candidate: Candidate, theirs: Sequence[Pair]) -> bool:
-    """Whether a round number of rows is shown: the first or last ones, or the top or bottom by a column."""
+    """Whether the first or last rows are shown, or the top or bottom by a column."""
     count = len(ours)
-    if count not in ROUND:
-        return False
     if list(ours) in (list(theirs[:count]), list(theirs[-count:])):
         return True
     seen = set(ours)

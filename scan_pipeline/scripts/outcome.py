@@ -6,10 +6,9 @@ What belongs here: the order of trust, and choosing one source for every shard. 
 The order of trust. The first of these that is there is the result:
 
 1. What the script's sidecar pins: `result = "global:out"`, `"file:hits.csv"` or `"stdout"`.
-2. A file that holds exactly the symbols and days that were printed; then one of which the print is the head (a round
-   number of its first, last, top or bottom rows), or of which a print that was cut short is a part, or whose number of
-   rows is told in the output.
-3. A variable that holds exactly what was printed; then one of which the print is the head, in the same sense.
+2. A file that holds exactly the symbols and days that were printed; then one of which the print is a part: a round
+   number of its first, last, top or bottom rows, or a print that was cut short.
+3. A variable that holds exactly what was printed; then one of which the print is a part, in the same sense.
 4. Any other file with symbols and days: the one written last.
 5. Printed rows that are a choice among a variable's: the variable is what the script worked on.
 6. Nothing, where every shard ends by telling so ("no hits", "found 0", "Empty DataFrame").

@@ -8,10 +8,10 @@ symbol column. Cells stay text. A table that was cut short when it was printed (
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
-from scan_pipeline.scripts.columns import Table, find_roles, is_date_name, is_missing, is_symbol_name
+from scan_pipeline.scripts.columns import Table, find_roles, is_date_name, is_missing, is_symbol_name, is_ticker, plain
 from scan_pipeline.scripts.values import unique_names
 
 #: Boxes of rich, tabulate and prettytable, as the bars and dashes that they stand for.
@@ -24,8 +24,10 @@ _RULE = re.compile(r"[\s|+:=-]*[=-]{2,}[\s|+:=-]*")
 _DATE_LIKE = re.compile(
     r"\d{4}-\d|\d{1,2}/\d{1,2}/\d|(?:19|20)\d{6}\b|[A-Z][a-z]{2} \d{1,2},? \d{4}|\bNaT\b|\bNone\b|^\s*\.\."
 )
+_DAY = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d|\d{1,2}/\d{1,2}/\d{4}|\b(?:19|20)\d{6}\b")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?.*")
 _SHAPE = re.compile(r"\[(\d+) rows x \d+ columns\]")
+_DOTS = re.compile(r"\s*\.\.[\s.]*")
 _WIDEST = 20_000
 #: Lines right below a table that are none of its rows.
 MOST_SPARE = 4
@@ -44,7 +46,7 @@ class Block:
 def read_table(lines: Sequence[str], start: int) -> Block | None:
     """The table whose header is the line at `start`; None where there is none."""
     header = lines[start]
-    if not header.strip() or len(header) > _WIDEST:
+    if not header.strip() or len(header) > _WIDEST or _DAY.search(header):
         return None
     boxed = header.translate(_BOXES)
     if "|" in boxed:
@@ -52,16 +54,16 @@ def read_table(lines: Sequence[str], start: int) -> Block | None:
     for delimiter in (",", ";", "\t"):
         if delimiter in header and (block := _read_csv(lines, start, delimiter)):
             return block
-    wrapped = header.rstrip().endswith("\\")
-    names = [*header.split(), *(lines[start + 1].split() if start + 1 < len(lines) else [])]
-    if wrapped or any(map(is_symbol_name, names)):
+    below = lines[start + 1].rstrip() if start + 1 < len(lines) else ""
+    names = header.split() + (below.split() if below and _fits_beside(below, header) else [])
+    if header.rstrip().endswith("\\") or any(map(_names_symbols, names)):
         return _read_spaces(lines, start)
     return None
 
 
 def _read_bars(lines: Sequence[str], start: int) -> Block | None:
     names = _between_bars(lines[start])
-    if not any(map(is_symbol_name, names)):
+    if not any(map(_names_symbols, names)):
         return None
     is_boxed = lines[start] != lines[start].translate(_BOXES)
     rows: list[list[str]] = []
@@ -91,7 +93,7 @@ def _between_bars(line: str) -> list[str]:
 
 def _read_csv(lines: Sequence[str], start: int, delimiter: str) -> Block | None:
     names = _split(lines[start], delimiter)
-    if len(names) < 2 or not any(map(is_symbol_name, names)):
+    if len(names) < 2 or not any(map(_names_symbols, names)):
         return None
     rows = []
     end = start + 1
@@ -142,11 +144,12 @@ def _read_parts(lines: Sequence[str], start: int, spare: int) -> Block | None:
     names = [name for part in parts for name in part.table.columns]
     rows = [[cell for part in parts for cell in part.table.rows[place]] for place in range(len(first.table.rows))]
     cells = {cell for row in rows for cell in row}
-    truncated = "..." in names or bool({"...", ".."} & cells)
+    truncated = "..." in names or bool({"...", ".."} & cells) or any(map(_DOTS.fullmatch, lines[start : end + 1]))
     total = None
     for line in lines[end : end + 3]:
         if shape := _SHAPE.fullmatch(line.strip()):
             total = int(shape[1])
+            truncated |= total != len(rows)
     if truncated:
         rows = [row for row in rows if not set(row) <= {"...", "..", ""}]
     return _finish(names, rows, end, truncated, total)
@@ -179,7 +182,9 @@ def _read_part(lines: Sequence[str], start: int, is_wrapped: bool, spare: int, m
     body = [line.rstrip() for line in lines[begin:end]]
     if not body or max(map(len, body)) > _WIDEST:
         return None
-    table = _by_rule(header, body, rule) or _by_words(header, body, bool(index_names)) or _by_gaps(header, body)
+    readings = (_by_rule(header, body, rule), _by_gaps(header, body), _by_words(header, body, bool(index_names)))
+    tables = [one for one in readings if one]
+    table = next((one for one in tables if _is_sound(one)), tables[0] if tables else None)
     if index_names and table:
         table = _filled_down(table, len(header[:index_names].split()))
     if table and is_wrapped and table.columns[0] == "":
@@ -288,12 +293,23 @@ def _finish(
     table = without_row_numbers(Table(unique_names(names), rows))
     kept = [row for row in table.rows if any(cell for cell in row)]
     block = Block(Table(table.columns, kept), end, truncated, total)
-    roles = find_roles(block.table)
-    if roles.symbol is None or not is_symbol_name(block.table.columns[roles.symbol]):
-        return None
-    if any(map(is_date_name, names)) and roles.date is None and kept and not truncated:
-        return None
-    return replace(block, table=block.table)
+    return block if _is_sound(block.table, truncated) else None
+
+
+def _is_sound(table: Table, truncated: bool = False) -> bool:
+    """Whether a table's symbols are where its header says so, and its days too."""
+    roles = find_roles(table)
+    if roles.symbol is None or not _names_symbols(table.columns[roles.symbol]):
+        return False
+    symbols = [row[roles.symbol] for row in table.rows]
+    if sum(map(is_ticker, symbols)) < 0.8 * len(symbols):
+        return False
+    return not table.rows or truncated or roles.date is not None or not any(map(is_date_name, table.columns))
+
+
+def _names_symbols(name: str) -> bool:
+    """Whether a word of a printed line may be the header of symbols; `symbols` is one of a sentence."""
+    return is_symbol_name(name) and plain(name) not in ("symbols", "tickers")
 
 
 def without_row_numbers(table: Table) -> Table:

@@ -176,7 +176,7 @@ def _read_json(path: Path, known: Collection[str] | None) -> Table | None:
         value = _LINES.decode_lines(_without_nan(data)) if b"\n" in data.strip() else None
         if value is None:
             raise
-    if isinstance(value, dict) and not any(isinstance(one, dict | list) for one in value.values()):
+    if isinstance(value, dict) and value and not any(isinstance(one, dict | list) for one in value.values()):
         value = [value]
     return max(tables_in(value), key=lambda table: len(table.rows), default=None)
 
