@@ -34,6 +34,11 @@ Kind = Literal[
     "functions under a main guard",
 ]
 _RUNS = re.compile(r"^(run|scan|main|execute|start|process|find|screen|backtest|analy[sz]e)(_|$)")
+#: Methods of pandas, and what each imports when it is called.
+_PANDAS_ASKS = {
+    "read_parquet": "pyarrow", "to_parquet": "pyarrow", "read_feather": "pyarrow", "to_feather": "pyarrow",
+    "read_excel": "openpyxl", "to_excel": "openpyxl", "to_markdown": "tabulate", "read_html": "lxml",
+}  # fmt: skip
 #: PEP 723: a block of comments that holds TOML.
 _METADATA = re.compile(r"(?m)^# /// script[ \t]*$\r?\n(?P<content>(?:^#(?:| .*)$\r?\n?)+?)^# ///[ \t]*$")
 
@@ -43,15 +48,17 @@ class Inspection:
     """What was found in a script.
 
     `imports`: top-level names of packages that it needs beside the standard library, those of its own modules
-    included; `optional_imports`: those that it can do without, because it catches that they are missing. `local_modules`: modules and packages beside it. `local_files`: files beside it that it reads.
-    `parameters`: what a run could give. `key_variables`: environment variables that it reads a key from.
-    `uses_parquet`: it reads or writes Parquet with pandas. `metadata`: the TOML of its PEP 723 block, or "".
+    included; `optional_imports`: those that it can do without, because it catches that they are missing;
+    `implied_imports`: what pandas imports for methods that it calls. `local_modules`: modules and packages beside it.
+    `local_files`: files beside it that it reads. `parameters`: what a run could give. `key_variables`: environment
+    variables that it reads a key from. `metadata`: the TOML of its PEP 723 block, or "".
     """
 
     path: Path
     kind: Kind
     imports: tuple[str, ...] = ()
     optional_imports: tuple[str, ...] = ()
+    implied_imports: tuple[str, ...] = ()
     local_modules: tuple[str, ...] = ()
     local_files: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
@@ -61,7 +68,6 @@ class Inspection:
     results: tuple[Result, ...] = ()
     notes: tuple[str, ...] = ()
     key_variables: tuple[str, ...] = ()
-    uses_parquet: bool = False
     metadata: str = ""
 
 
@@ -82,6 +88,9 @@ def inspect(source: str, path: Path) -> Inspection:
         kind=_kind_of(tree, endpoints, symbols),
         imports=tuple(sorted(imports)),
         optional_imports=tuple(sorted(optional)),
+        implied_imports=tuple(
+            sorted({_PANDAS_ASKS[name] for node in ast.walk(tree) if (name := called(node)) in _PANDAS_ASKS})
+        ),
         local_modules=tuple(local),
         local_files=tuple(name for name in beside if ".." not in Path(name).parts),
         endpoints=endpoints,
@@ -91,7 +100,6 @@ def inspect(source: str, path: Path) -> Inspection:
         results=find_results(tree, texts),
         notes=(*find_notes(tree, texts, path, imports | optional), *unparsed),
         key_variables=key_variables(tree),
-        uses_parquet=any(called(node) in ("read_parquet", "to_parquet") for node in ast.walk(tree)),
         metadata=_metadata_of(source),
     )
 

@@ -165,8 +165,8 @@ def proposed_sidecar(inspection: Inspection) -> str:
         '# python = "~/venvs/trading/bin/python"',
         "",
         "# Values that it takes instead of its own when it runs. {session} is the last session of the run, {from} and",
-        "# {to} its first and last, {from-120} is 120 days earlier, {sessions} a list of all sessions, {symbols} a list",
-        "# of the symbols that it is shown. With {from}, {to} or {sessions}, a range of sessions is one run.",
+        "# {to} its first and last, {from-120} is 120 days earlier, {sessions} a list of all, {symbols} a list of the",
+        "# symbols that it is shown. With {from}, {to} or {sessions}, a range of sessions is one run.",
     ]
     proposals = inspection.parameters
     lines.append("# [parameters]")
@@ -219,8 +219,10 @@ def _faults(sidecar: Sidecar) -> Any:
         for text in _texts(value):
             whole = text in (SESSIONS, SYMBOLS)
             if unknown := None if whole else next(iter(_ANY.findall(_DAY.sub("", text))), None):
-                yield f"`parameters.{name}` = {text!r} holds {unknown}, which is no value of a run. Those that "
-                    f"are: {days}; as whole values {{sessions}} and {{symbols}}."
+                yield (
+                    f"`parameters.{name}` = {text!r} holds {unknown}, which is no value of a run. Those that are: "
+                    f"{days}; as whole values {SESSIONS} and {SYMBOLS}."
+                )
         if SYMBOLS in _texts(value) and value != SYMBOLS:
             yield f"`parameters.{name}`: {SYMBOLS} stands for a list, so it must be the whole value."
     for text in sidecar.arguments:
