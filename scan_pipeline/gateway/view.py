@@ -51,8 +51,7 @@ class View:
 
     def _shadow(self, connection: Connection) -> None:
         """Temporary views of the tables' own names: DuckDB finds them first, and each connection has its own."""
-        row = connection.execute("select current_catalog()").fetchone()
-        assert row
+        [(file,)] = connection.execute("select current_catalog()").fetchall()
         where = {True: "true", False: "true"}
         if self.symbols is not None:
             connection.register("shown_symbols", {"symbol": np.array([*self.symbols], dtype=object)})
@@ -63,5 +62,5 @@ class View:
         for table, (day, has_symbol) in SEEN.items():
             until = f"{day} <= DATE '{self.as_of}'" if self.as_of is not None else "true"
             connection.execute(
-                f"create temp view {table} as select * from {row[0]}.main.{table} where {until} and {where[has_symbol]}"
+                f"create temp view {table} as select * from {file}.main.{table} where {until} and {where[has_symbol]}"
             )
