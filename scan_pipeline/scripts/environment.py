@@ -31,14 +31,14 @@ HOOK = "scan_pipeline_script.pth"
 #: Shares the packages of a user's own Python. It is read before the hook's, which needs none of them.
 SHARED = "scan_pipeline_packages.pth"
 #: The oldest Python for which there is the clock.
-_OLDEST = (3, 10)
+_OLDEST = (3, 9)
 #: Variables that pip may need: where its index is, how to get there, and whose certificates it trusts.
 _PASSED = re.compile(r"^(PATH|HOME|LANG|LC_ALL|TMPDIR|PIP_.*|XDG_.*|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|NETRC)$")
 _PROXIES = re.compile(r"^(https?|all|no)_proxy$", re.IGNORECASE)
 _NOT_PASSED = {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_REQUIRE_VIRTUALENV"}
 _ABOUT = (
-    "import json, site, sys; user = site.getusersitepackages() if site.ENABLE_USER_SITE else None; "
-    "print(json.dumps([list(sys.version_info[:3]), sys.base_prefix, site.getsitepackages() + ([user] if user else [])]))"
+    "import json, site, sys; user = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []; "
+    "print(json.dumps([list(sys.version_info[:3]), sys.base_prefix, site.getsitepackages() + user]))"
 )
 _FIND = (
     "import importlib.util, json, sys\n"
@@ -57,9 +57,7 @@ _FAULTS = (
     (r"Could not find a version that satisfies the requirement (\S+)", "is not in the package index"),
     (r"(\S+) requires a different Python", "is not for this Python"),
 )
-_OFFLINE = re.compile(
-    r"NewConnectionError|Name or service not known|name resolution|ProxyError|Connection refused|Retrying"
-)
+_OFFLINE = re.compile(r"NewConnectionError|Name or service not known|name resolution|ProxyError|Connection refused")
 
 
 def prepare_environment(needs: Requirements, folder: Path, runtime: Path, say: Callable[[str], None]) -> Path:
@@ -99,16 +97,18 @@ def _about(python: Path | None) -> tuple[list[int], str, list[str]]:
         raise ScriptError(
             f"{python} cannot be executed: it is no Python. Correct `python` in the file beside the script."
         )
-    version, home, sites = _asked(python, _ABOUT, ())
+    # Not isolated: packages that were installed for the user alone count too.
+    version, home, sites = _asked(python, _ABOUT, (), isolated=False)
     return version, home, [site for site in sites if Path(site).is_dir()]
 
 
-def _asked(python: Path, program: str, arguments: Sequence[str]) -> Any:
+def _asked(python: Path, program: str, arguments: Sequence[str], isolated: bool = True) -> Any:
     """What a one-line program says in JSON."""
     try:
         run = subprocess.run(
-            [python, "-I", "-c", program, *arguments],
+            [python, *(["-I"] if isolated else []), "-c", program, *arguments],
             capture_output=True, text=True, timeout=120, env=_environment(), stdin=subprocess.DEVNULL, check=True,
+            cwd="/",
         )  # fmt: skip
         return json.loads(run.stdout.splitlines()[-1])
     except subprocess.CalledProcessError as error:
@@ -120,24 +120,20 @@ def _asked(python: Path, program: str, arguments: Sequence[str]) -> Any:
 
 def _require_version(needs: Requirements, version: list[int]) -> None:
     text = ".".join(map(str, version))
-    named = f"{needs.python} is" if needs.python else "scan_pipeline runs on"
+    named = f"{needs.python} is Python" if needs.python else "scan_pipeline runs on Python"
     if tuple(version) < _OLDEST:
-        raise ScriptError(
-            f"{named} Python {text}; scripts need {'.'.join(map(str, _OLDEST))} at least. Name a newer one."
-        )
+        raise ScriptError(f"{named} {text}; scripts need {'.'.join(map(str, _OLDEST))} at least. Name a newer one.")
     if needs.requires_python:
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
         try:
             fits = SpecifierSet(needs.requires_python).contains(text, prereleases=True)
         except InvalidSpecifier as error:
-            raise ScriptError(
-                f"`requires-python = {needs.requires_python!r}` of the script is not usable: {error}."
-            ) from error
+            raise ScriptError(f"The script's `requires-python` is not usable: {error}. Correct it.") from error
         if not fits:
             raise ScriptError(
-                f"The script asks for Python {needs.requires_python}, but {named} {text}. Name one that fits in `python` "
-                "of the file beside the script."
+                f"The script asks for Python {needs.requires_python}, but {named} {text}. Name one that fits in "
+                "`python` of the file beside the script."
             )
 
 
@@ -170,7 +166,8 @@ def _is_whole(site: Path) -> bool:
         with record.open(encoding="utf-8", newline="") as rows:
             for name, _, size in csv.reader(rows):
                 try:
-                    if size and os.stat(site / name).st_size != int(size):
+                    # A wheel may bring compiled files, which are compiled anew.
+                    if size and not name.endswith(".pyc") and os.stat(site / name).st_size != int(size):
                         return False
                 except OSError:
                     return False
@@ -193,17 +190,17 @@ def _build(environment: Path, needs: Requirements, sites: list[str], say: Callab
     assert site is not None
     if sites:
         # As Python does with its own folder of packages: what is installed there in place is found too.
-        (site / SHARED).write_text(
-            "".join(f"import site; site.addsitedir({one!r})\n" for one in sites), encoding="utf-8"
-        )
+        lines = [f"import site; site.addsitedir({one!r})\n" for one in sites]
+        (site / SHARED).write_text("".join(lines), encoding="utf-8")
     installed = sorted(one.name for one in site.glob("*.dist-info"))
     _write_aside(environment / MARKER, json.dumps(installed).encode())
 
 
-def _run(command: Sequence[str | Path], words: Any, log: Path, failed: str) -> None:
+def _run(command: Sequence[object], words: Any, log: Path, failed: str) -> None:
     done = subprocess.run(
-        command, stdout=words, stderr=words, stdin=subprocess.DEVNULL, env=_environment(), check=False
-    )
+        [str(part) for part in command],
+        stdout=words, stderr=words, stdin=subprocess.DEVNULL, env=_environment(), check=False,
+    )  # fmt: skip
     if done.returncode:
         raise ScriptError(
             f"The environment for the script could not be made: {_why(log) or failed}. What was said is in {log}. Name "

@@ -148,7 +148,8 @@ def _imported(tree: ast.Module) -> tuple[set[str], set[str]]:
         for statement in attempt.body
         for node in ast.walk(statement)
     }
-    needed, optional = set(), set()
+    needed: set[str] = set()
+    optional: set[str] = set()
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):

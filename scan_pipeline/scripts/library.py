@@ -71,7 +71,7 @@ def read_script(path: Path) -> Script:
         if not _is_name(path.stem):
             raise ScriptError(
                 f"{path}: a script's name is small letters, digits and underscores, begins with a letter and is no "
-                f"module of Python's. `scan-pipeline script add` gives it one, or rename it to {usable_name(path.stem)}.py."
+                f"module of Python's. Rename it to {usable_name(path.stem)}.py."
             )
         inspection = inspect(decode(program, path), path)
         return Script(path.stem, path, program, read_sidecar(path.with_suffix(".toml")), inspection)
@@ -141,7 +141,7 @@ def _require_free(path: Path, target: Path, replace: bool) -> None:
     if not target.exists() or replace or _is_same(path, target):
         return
     raise ScriptError(
-        f"{target} exists and differs from {path}. Replace it with `scan-pipeline script add --replace`, or rename yours."
+        f"{target} exists and differs from {path}. `scan-pipeline script add --replace` takes yours; or rename it."
     )
 
 

@@ -19,7 +19,10 @@ from scan_pipeline.scripts.inspection import Inspection
 from scan_pipeline.scripts.sidecar import Sidecar
 
 #: What the runtime itself needs in every environment: the clock.
-CLOCK = "time-machine==3.6.0"
+CLOCK = (
+    'time-machine==3.6.0; python_version >= "3.11"',
+    'time-machine==2.16.0; python_version < "3.11"',
+)
 #: Import names of packages whose own name differs, or whose version matters. All go together, on Python 3.11 to 3.13.
 PINNED = {
     "aiohttp": "aiohttp==3.11.18",
@@ -120,7 +123,7 @@ def requirements_of(inspection: Inspection, sidecar: Sidecar) -> Requirements:
         wanted, requires_python = _read_metadata(inspection.metadata, path)
         return _made(_settled(wanted, path), sidecar.python, requires_python, source="its inline metadata")
     if sidecar.python is not None:
-        return Requirements((CLOCK,), python=sidecar.python, source="the Python that is named")
+        return Requirements(CLOCK, python=sidecar.python, source="the Python that is named")
     return _of_imports(inspection)
 
 
@@ -152,7 +155,7 @@ def _made(
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    chosen = tuple(dict.fromkeys([*packages, CLOCK]))
+    chosen = tuple(dict.fromkeys([*packages, *CLOCK]))
     named = {canonicalize_name(Requirement(one).name) for one in chosen}
     bounds = tuple(bound for name, bound in _BOUNDS.items() if name not in named)
     return Requirements(chosen, bounds, python, requires_python, assumed, source)
