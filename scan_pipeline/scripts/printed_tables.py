@@ -80,7 +80,9 @@ def _read_bars(lines: Sequence[str], start: int) -> Block | None:
             else:
                 rows.append(cells)
         end += 1
-    truncated = any("…" in cell or cell in ("...", "..") for row in rows for cell in row)
+    edges = lines[start].translate(_BOXES).strip()
+    truncated = is_boxed and edges[0] == "|" and edges[-1] != "|"  # wider than its console
+    truncated |= any("…" in cell or cell in ("...", "..") for row in rows for cell in row)
     return _finish(names, rows, end, truncated=truncated)
 
 

@@ -143,10 +143,12 @@ def test_a_table_with_columns_left_out_says_that_it_was_cut_short() -> None:
     assert one.truncated
 
 
-def test_a_cell_that_rich_cut_short_makes_its_table_a_part() -> None:
+@pytest.mark.parametrize("most", [20, None], ids=["a cell", "the table"])
+def test_what_rich_cut_short_is_a_part(most: int | None) -> None:
     table = rich.table.Table()
-    for column in ("ticker", "date", "note"):
+    for column in ("ticker", "date"):
         table.add_column(column, no_wrap=True, min_width=10)
+    table.add_column("note", no_wrap=True, max_width=most)
     table.add_row("AAPL", "2016-03-21", "a long remark " * 9)
     file = io.StringIO()
     rich.console.Console(file=file, width=60).print(table)
