@@ -23,9 +23,9 @@ from scan_pipeline.sessions import Calendar
 from scan_pipeline.store.connection import Connection
 
 #: Days that are read together at most, and that are kept.
-DAYS_AHEAD, DAYS_KEPT = 8, 24
+DAYS_AHEAD, DAYS_KEPT = 16, 24
 #: Tickers read one by one before all bars are copied in the order of symbols.
-SINGLE_READINGS = 8
+SINGLE_READINGS = 6
 #: Bytes of tickers' bars that are kept.
 BARS_KEPT_BYTES = 16 * 2**20
 
@@ -149,15 +149,13 @@ class Market:
         self._last_read = index
         low, high = (index, index + self._together) if step > 0 else (index - self._together + 1, index + 1)
         around = [day for day in self.calendar.days[max(low, 0) : high].tolist() if day in self.held]
-        wanted = [day for day in around if day == session or day not in self._days]
         found = connection.execute(
-            f"select session, symbol, {COLUMNS} from price_bars where session in ({', '.join('?' * len(wanted))}) "
-            "order by session, symbol",
-            wanted,
+            f"select session, symbol, {COLUMNS} from price_bars where session between ? and ? order by session, symbol",
+            [around[0], around[-1]],
         ).fetchnumpy()
         sessions, symbols = days(found["session"]), found["symbol"]
         columns = [column(found[name]) for name in VALUES]
-        for day in wanted:
+        for day in around:
             begin, end = np.searchsorted(sessions, [number_of(day), number_of(day) + 1])
             part = slice(int(begin), int(end))
             # Copies: a part of an array would keep the whole.
@@ -168,15 +166,16 @@ class Market:
             self._single_readings += 1
             if self._single_readings <= SINGLE_READINGS:
                 with self.reading() as connection:
-                    return _bars_of(connection, "price_bars", symbol)
+                    return _bars_of(connection, "price_bars", symbol, "order by session")
             self._copy = self._copied()
-        return _bars_of(self._copy, "bars", symbol)
+        return _bars_of(self._copy, "bars", symbol, "")  # it is in order
 
     def _copied(self) -> Connection:
         self._folder = tempfile.TemporaryDirectory(prefix="scan_pipeline_gateway_", ignore_cleanup_errors=True)
         path = Path(self._folder.name) / "bars.duckdb"
         with self.reading() as connection:
-            connection.execute(f"attach '{path}' as by_symbol")
+            # Small groups of rows: a symbol's are found in one or two of them.
+            connection.execute(f"attach '{path}' as by_symbol (row_group_size 32768)")
             try:
                 connection.execute(
                     f"create table by_symbol.main.bars as select symbol, session, {', '.join(_STORED)} from price_bars "
@@ -190,9 +189,9 @@ class Market:
 _STORED = ("volume", "vwap", "open", "close", "high", "low", "trades")
 
 
-def _bars_of(connection: Connection, table: str, symbol: str) -> Bars:
+def _bars_of(connection: Connection, table: str, symbol: str, order: str) -> Bars:
     found: dict[str, Any] = connection.execute(
-        f"select session, {COLUMNS} from {table} where symbol = ? order by session", [symbol]
+        f"select session, {COLUMNS} from {table} where symbol = ? {order}", [symbol]
     ).fetchnumpy()
     sessions = days(found["session"])
     return Bars(sessions, midnights(sessions), *(column(found[name]) for name in VALUES))
