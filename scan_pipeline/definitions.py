@@ -8,11 +8,13 @@ import warnings
 import dagster as dg
 
 from scan_pipeline.defs.assets import build_assets
-from scan_pipeline.defs.jobs import build_jobs, build_schedule
+from scan_pipeline.defs.jobs import SCRIPT_SCAN, build_jobs, build_schedule, build_script_sensor
 from scan_pipeline.defs.partitions import session_partitions
 from scan_pipeline.defs.resources import Pipelines
+from scan_pipeline.defs.scripts import build_script_assets, shards_in_processes
 from scan_pipeline.progress import Display
 from scan_pipeline.scanners.registry import find_scanners
+from scan_pipeline.scripts.library import find_scripts
 from scan_pipeline.sessions import Calendar
 from scan_pipeline.settings import Settings, load_settings
 
@@ -20,17 +22,21 @@ from scan_pipeline.settings import Settings, load_settings
 def build_definitions(settings: Settings, display: Display | None = None) -> dg.Definitions:
     """Everything, for the given settings."""
     calendar = Calendar.load(settings.cache_dir)
+    scripts = find_scripts(settings.scripts_dir)
+    jobs = build_jobs(has_scripts=bool(scripts))
     with warnings.catch_warnings():
         # Backfill policies and exclusions are marked beta; the versions of Dagster that we allow have them.
         warnings.simplefilter("ignore", dg.BetaWarning)
         partitions = session_partitions(calendar)
         assets = build_assets(partitions, settings.screen, find_scanners(settings.scanners_dir))
+        assets += build_script_assets(partitions, scripts)
     return dg.Definitions(
         assets=assets,
-        jobs=build_jobs(),
+        jobs=jobs,
         schedules=[build_schedule(calendar)],
+        sensors=[build_script_sensor(jobs)] if scripts else [],
         resources={"pipelines": Pipelines(settings, display)},
-        executor=dg.in_process_executor,
+        executor=shards_in_processes,
     )
 
 
@@ -38,3 +44,8 @@ def build_definitions(settings: Settings, display: Display | None = None) -> dg.
 def scan_pipeline_definitions() -> dg.Definitions:
     """The definitions for the settings of the environment."""
     return build_definitions(load_settings())
+
+
+def script_job() -> dg.JobDefinition:
+    """The job of all scripts, for processes that build it anew: each shard's does."""
+    return build_definitions(load_settings()).resolve_job_def(SCRIPT_SCAN)

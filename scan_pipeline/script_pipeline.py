@@ -20,10 +20,10 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from datetime import time as clock
 from pathlib import Path
@@ -38,9 +38,11 @@ from scan_pipeline.gateway.tls import Authority
 from scan_pipeline.gateway.view import View
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.progress import EVERY_SECONDS
+from scan_pipeline.scripts.candidates import look
 from scan_pipeline.scripts.environment import missing_imports, prepare_environment
 from scan_pipeline.scripts.library import Script, find_scripts, read_script
-from scan_pipeline.scripts.outcome import Found, FoundHit, choose, look, merge
+from scan_pipeline.scripts.merging import FoundHit, merge
+from scan_pipeline.scripts.outcome import Choice, choose
 from scan_pipeline.scripts.requirements import requirements_of
 from scan_pipeline.scripts.supervise import RUNTIME_DIR, Ended, Limits, Look, Scene, started
 from scan_pipeline.sessions import NEW_YORK
@@ -95,6 +97,7 @@ class ShardPlan(msgspec.Struct, frozen=True):
     code_version: str
     data_version: str
     remarks: list[str]
+    planned_at: float
 
     def shard_folder(self, number: int) -> Path:
         """Where shard `number`, counted from 1, leaves everything."""
@@ -177,7 +180,9 @@ class ScriptPipeline:
         path = self.pipeline.settings.scripts_dir / f"{name.removesuffix('.py')}.py"
         if not path.exists():
             known = ", ".join(one.name for one in self.find()) or "none yet"
-            raise ScriptError(f"There is no script {path}. `scan-pipeline script add FILE` adds one. There are: {known}.")
+            raise ScriptError(
+                f"There is no script {path}. `scan-pipeline script add FILE` adds one. There are: {known}."
+            )
         script = read_script(path)
         if script.fault:
             raise ScriptError(script.fault)
@@ -204,8 +209,12 @@ class ScriptPipeline:
         with self.pipeline.store.read() as connection:
             held = symbols_held(connection, as_of)
             if not held:
-                raise ScriptError(f"No bar up to {as_of} is held. `scan-pipeline ingest --to {as_of} --from …` takes some in.")
-            shown, is_screened, remark = self._shown(script, held, symbols_passed(connection, sessions), sessions, options)
+                raise ScriptError(
+                    f"No bar up to {as_of} is held. `scan-pipeline ingest --to {as_of} --from …` takes some in."
+                )
+            shown, is_screened, remark = self._shown(
+                script, held, symbols_passed(connection, sessions), sessions, options
+            )
             version = bars_version(connection, as_of)
         wanted = options.shards or sidecar.shards or settings.script_shards or len(_processors())
         shards = max(1, min(wanted, len(shown)))
@@ -214,6 +223,7 @@ class ScriptPipeline:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / "script.py").write_bytes(script.program)
+        _copy_beside(script, folder / "beside")
         (folder / "symbols.txt").write_text("\n".join(shown), encoding="utf-8")
         plan = ShardPlan(
             script=script.name,
@@ -234,6 +244,7 @@ class ScriptPipeline:
             code_version=script.code_version,
             data_version=version,
             remarks=[remark] if remark else [],
+            planned_at=time.time(),
         )
         (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
         return plan
@@ -276,13 +287,13 @@ class ScriptPipeline:
             self.pipeline.calendar,
             View(as_of=plan.as_of, symbols=frozenset(symbols)),
             self._read_through(),
+            compresses=False,  # to compress costs both sides more than loopback does
         )
         authority = Authority.at(settings.authority_dir)
         limits = Limits(
             seconds=plan.timeout_seconds, memory_mib=plan.memory_mib,
             collect_mib=min(settings.script_collect_mib, plan.memory_mib),
         )  # fmt: skip
-        scripts_dir = settings.scripts_dir
         scene = Scene(
             folder=folder,
             name=plan.script,
@@ -295,8 +306,7 @@ class ScriptPipeline:
                 key: symbols for key, value in plan.parameters.items() if value == "{symbols}"
             },
             arguments=plan.arguments,
-            helpers=[path for path in sorted(scripts_dir.glob("*")) if path.is_dir() and path.name == plan.script]
-            + [path for path in sorted(scripts_dir.glob("*.py")) if path.stem != plan.script],
+            helpers=sorted((Path(plan.folder) / "beside").iterdir()),
             allowed_hosts=[host for host in settings.script_hosts.lower().split(",") if host],
             processors=[_processors()[(number - 1) % len(_processors())]],
         )  # fmt: skip
@@ -344,23 +354,28 @@ class ScriptPipeline:
         missing = sorted(set(range(1, plan.shards + 1)) - set(numbers))
         if missing or len(numbers) != plan.shards:
             raise ScriptError(
-                f"Of the {plan.shards} shards of {plan.script}, {', '.join(map(str, missing)) or 'some more than once'} "
-                f"{'is' if len(missing) == 1 else 'are'} missing: nothing is merged from a part. Run it as a whole again."
+                f"Of the {plan.shards} shards of {plan.script}, these are missing: {', '.join(map(str, missing))}. "
+                "Nothing is merged from a part. Run it again as a whole."
             )
-        known = _lines(Path(plan.folder) / "symbols.txt")
-        founds = [look(plan.shard_folder(number), set(known), plan.as_of) for number in numbers]
-        faults = [one.fault for one in sorted(outcomes, key=lambda one: one.number) if one.fault]
-        choice = choose(founds, plan.pinned_result)
-        merged = merge(choice, founds, known=set(known), as_of=plan.as_of)
-        if choice.source is None and not faults:
-            faults.append(choice.why)
-        remarks = [*plan.remarks, *merged.remarks, *_remarks(outcomes)]
+        shown = _lines(Path(plan.folder) / "symbols.txt")
+        slices = [set(_slice(shown, number, plan.shards)) for number in numbers]
+        with self.pipeline.store.read() as connection:
+            held = set(symbols_held(connection, plan.as_of))
+        choice = choose([look(plan.shard_folder(number), held, plan.as_of) for number in numbers], plan.pinned_result)
+        merged = merge(choice, plan.as_of, held, slices)
+        faults = _faults(choice, outcomes)
+        others = [*merged.faults, *([choice.why] if choice.source is None else [])]
+        # How a faulty shard ended is in the fault already.
+        told = tuple(plan.shard_folder(number).name for number in faults)
+        remarks = [*plan.remarks, *(one for one in merged.remarks if not one.startswith(told)), *_remarks(outcomes)]
         with self.pipeline.store.read() as connection:
             if bars_version(connection, plan.as_of) != plan.data_version:
                 remarks.append("Bars changed while it ran: its shards may have seen different ones. Run it again.")
-        fault = _joined(plan, faults, choice.why if choice.source is None else "", len(merged.hits))
-        return ScriptRun(plan, _outcome(plan, outcomes, choice.source or "", merged.hits, fault, remarks), merged.hits,
-                         fault, remarks)  # fmt: skip
+        fault = _joined(plan, faults, others, len(merged.hits))
+        hits = list(merged.hits)
+        return ScriptRun(
+            plan, _outcome(plan, outcomes, choice.source or "", hits, fault, remarks), hits, fault, remarks
+        )
 
     def store(self, run: ScriptRun) -> None:
         """Step 4."""
@@ -386,7 +401,7 @@ class ScriptPipeline:
         from scan_pipeline.gateway.read_through import ReadThrough
         from scan_pipeline.providers import make_client
 
-        return ReadThrough(lambda: make_client(self.pipeline.settings), self.pipeline.store, self.pipeline.calendar)
+        return ReadThrough(lambda: make_client(self.pipeline.settings), self.pipeline.store)
 
 
 def read_plan(folder: Path) -> ShardPlan:
@@ -423,6 +438,16 @@ def _write_aside(path: Path, content: bytes) -> None:
     aside.replace(path)
 
 
+def _copy_beside(script: Script, folder: Path) -> None:
+    """What the script uses from beside itself: it may change while the shards run."""
+    folder.mkdir()
+    for path in script.helpers:
+        if path.is_dir():
+            shutil.copytree(path, folder / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(path, folder / path.name)
+
+
 def _forget_old_runs(folder: Path, keep: int) -> None:
     """The newest `keep` - 1 runs of the script stay: one more is about to begin."""
     if not folder.exists():
@@ -437,18 +462,24 @@ def _fault(plan: ShardPlan, number: int, ended: Ended, limits: Limits) -> str:
     """Why the shard did not come to its end, in words; empty where it did."""
     if ended.why:
         kind, _, why = ended.why.partition(": ")
-        return _ENDS[kind].format(
-            why=why, **{name: getattr(limits, name) for name in ("seconds", "memory_mib", "processes", "output_mib", "files_mib")}
-        )
+        return _ENDS[kind].format(why=why, **asdict(limits))
     harvest = plan.shard_folder(number) / "harvest.json"
     error = msgspec.json.decode(harvest.read_bytes()).get("error") if harvest.exists() else None
     if error:
-        return f"crashed: {error}. See {plan.shard_folder(number) / 'stderr.txt'}"
+        return f"crashed: {error}"
     if ended.exit_code < 0:
-        return f"was killed by signal {-ended.exit_code}. See {plan.shard_folder(number) / 'stderr.txt'}"
-    if ended.exit_code > 0:
-        return f"ended with exit code {ended.exit_code}. See {plan.shard_folder(number) / 'stderr.txt'}"
-    return ""
+        return f"was killed by signal {-ended.exit_code}"
+    return f"ended with exit code {ended.exit_code}" if ended.exit_code > 0 else ""
+
+
+def _faults(choice: Choice, outcomes: Sequence[ShardOutcome]) -> dict[int, str]:
+    """The shards' faults by number, but for those that failed as scripts do on an empty result: they found nothing."""
+    ordered = sorted(outcomes, key=lambda one: one.number)
+    faults = {one.number: one.fault for one in ordered if one.fault}
+    for one, result in zip(ordered, choice.shards, strict=False):
+        if one.fault.startswith("crashed") and result.candidate is None and not result.is_missing:
+            del faults[one.number]
+    return faults
 
 
 def _refused_hosts(folder: Path) -> list[str]:
@@ -471,16 +502,19 @@ def _remarks(outcomes: Sequence[ShardOutcome]) -> list[str]:
     return remarks
 
 
-def _joined(plan: ShardPlan, faults: Sequence[str], nothing_found: str, hits: int) -> str:
-    """The faults of the shards as one sentence, and what became of the hits."""
-    if not faults:
+def _joined(plan: ShardPlan, faults: Mapping[int, str], others: Sequence[str], hits: int) -> str:
+    """The faults of the shards and of the merging as sentences: alike ones once, and what became of the hits."""
+    if not faults and not others:
         return ""
-    same = f"{plan.script} {faults[0]}" if len(set(faults)) == 1 else "; ".join(
-        f"{plan.script}: {fault}" for fault in dict.fromkeys(faults)
-    )  # fmt: skip
-    of = f" ({len(faults)} of {plan.shards} shards)" if plan.shards > 1 else ""
-    kept = f" {hits:,} hits were found until then; they are kept, marked partial." if hits else ""
-    return f"{same}{of}.{kept}{' ' + nothing_found if nothing_found and nothing_found not in faults else ''}"
+    said = []
+    for fault in dict.fromkeys(faults.values()):
+        numbers = [number for number, one in faults.items() if one == fault]
+        which = f" ({len(numbers)} of {plan.shards} shards)" if plan.shards > 1 else ""
+        said.append(f"{plan.script} {fault}{which}. What it said: {plan.shard_folder(numbers[0]) / 'stderr.txt'}.")
+    said += others
+    if hits:
+        said.append(f"{hits:,} hits were found all the same; they are kept, marked partial.")
+    return " ".join(said)
 
 
 def _outcome(
@@ -501,7 +535,7 @@ def _outcome(
         requests=sum(one.requests for one in outcomes),
         answered_empty=sum(sum(one.answered_empty.values()) for one in outcomes),
         vendor_calls=sum(one.vendor_calls for one in outcomes),
-        seconds=max((one.seconds for one in outcomes), default=0.0),
+        seconds=round(time.time() - plan.planned_at, 3),
         peak_mib=max((one.peak_mib for one in outcomes), default=0.0),
         isolation=outcomes[0].isolation if outcomes else "",
         folder=plan.folder,

@@ -44,9 +44,11 @@ def add(file: Path, replace: bool) -> None:
     from scan_pipeline.scripts.supervise import RUNTIME_DIR
 
     settings = load_settings()
-    one = add_script(file, settings.scripts_dir, replace=replace)
+    one = add_script(file, settings.scripts_dir, replace=replace, say=OUT.print)
     print_inspection(OUT, one)
     needs = requirements_of(one.inspection, one.sidecar)
+    if needs.remark:
+        OUT.print(needs.remark, markup=False, soft_wrap=True)
     with REMARKS.status("Making ready its environment …"):
         python = prepare_environment(needs, settings.environments_dir, RUNTIME_DIR, REMARKS.print)
         missing = missing_imports(python, [*one.inspection.imports])
@@ -153,7 +155,7 @@ def check(
     """Run a script whole and sharded, screened and unscreened, and show every hit that differs."""
     from scan_pipeline.report.scripts import print_difference
     from scan_pipeline.script_pipeline import RunOptions, ScriptPipeline, ScriptRun
-    from scan_pipeline.scripts.outcome import compare
+    from scan_pipeline.scripts.merging import compare
     from scan_pipeline.scripts.sidecar import pin
 
     settings = load_settings()
@@ -182,19 +184,20 @@ def check(
     whole, sharded, screened = runs.values()
     by_shards = compare(whole.hits, sharded.hits)
     print_difference(OUT, "whole against shards", by_shards)
+    beside = one.path.with_suffix(".toml")
     # What the screen leaves out is compared between runs of the same shards.
     by_screen = compare(sharded.hits, screened.hits)
     print_difference(OUT, "all symbols against screened", by_screen)
     if not by_shards.is_empty:
-        pin(one.path.with_suffix(".toml"), "shards", 1)
+        pin(beside, "shards", 1, "it compares symbols with each other: found by `scan-pipeline script check`")
         OUT.print(
-            f"[yellow]It compares symbols with each other, or depends on what it is shown[/]: {one.path.with_suffix('.toml')} "
-            "now says `shards = 1`, and it runs whole."
+            "[yellow]It compares symbols with each other, or depends on what it is shown[/]: "
+            f"{beside} now says `shards = 1`, and it runs whole."
         )
     if not by_screen.is_empty:
         OUT.print(
-            f"Hits on symbols that the screen leaves out are not found when it is screened. `screen = false` in "
-            f"{one.path.with_suffix('.toml')} shows it all symbols."
+            "Hits on symbols that the screen leaves out are not found when it is screened. "
+            f"`screen = false` in {beside} shows it all symbols."
         )
 
 
@@ -211,7 +214,9 @@ def _given_sessions(pipeline: Pipeline, session: str | None, first: str | None, 
         raise ScriptError("No session is held yet. `scan-pipeline ingest --from … --to …` takes some in.")
     if not first:
         return [pipeline.calendar.parse(last)] if last else [held[-1]]
-    sessions = pipeline.calendar.between(pipeline.calendar.parse(first), pipeline.calendar.parse(last) if last else held[-1])
+    sessions = pipeline.calendar.between(
+        pipeline.calendar.parse(first), pipeline.calendar.parse(last) if last else held[-1]
+    )
     if not sessions:
         raise ScriptError(f"There is no session from {first} to {last}.")
     return sessions

@@ -1,7 +1,7 @@
-"""Jobs and schedules: the night, a range of nights, and taking bars in alone.
+"""Jobs, schedules and sensors: the night, a range of nights, taking bars in alone, and the user's scripts.
 
-https://docs.dagster.io/guides/automate/schedules. All run in one process: the stages on the whole market are seconds
-long, and a process for each would cost more than the work. The UI starts each run in a process of its own.
+https://docs.dagster.io/guides/automate/schedules. The market's run in one process: their stages are
+seconds long, and a process for each would cost more than the work. Scripts run as shards, in processes.
 """
 
 from datetime import datetime
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from scan_pipeline.defs.scripts import GROUP, shards_in_processes
 from scan_pipeline.sessions import NEW_YORK, Calendar
 
 if TYPE_CHECKING:  # what define_asset_job returns has no public name
@@ -17,26 +18,57 @@ if TYPE_CHECKING:  # what define_asset_job returns has no public name
 #: Two hours after the regular close, when the vendors' end-of-day bars are there.
 NIGHTLY_CRON = "0 18 * * 1-5"
 
-NIGHTLY_SCAN, BACKFILL, INGEST = "nightly_scan", "backfill", "ingest"
+NIGHTLY_SCAN, BACKFILL, INGEST, SCRIPT_SCAN = "nightly_scan", "backfill", "ingest", "script_scan"
 
 
-def build_jobs() -> "list[AssetJob]":
+def build_jobs(*, has_scripts: bool) -> "list[AssetJob]":
     """The jobs. `dagster/max_runtime` is what run monitoring ends them after, in seconds."""
 
-    def job(name: str, selection: dg.AssetSelection, hours: float, description: str) -> "AssetJob":
+    def job(
+        name: str,
+        selection: dg.AssetSelection,
+        hours: float,
+        description: str,
+        executor: dg.ExecutorDefinition = dg.in_process_executor,
+    ) -> "AssetJob":
         return dg.define_asset_job(
             name,
             selection,
-            executor_def=dg.in_process_executor,
+            executor_def=executor,
             tags={"dagster/max_runtime": str(int(hours * 3600))},
             description=description,
         )
 
-    return [
-        job(NIGHTLY_SCAN, dg.AssetSelection.all(), 0.5, "One session, from its bars to ranked hits."),
-        job(BACKFILL, dg.AssetSelection.all(), 4, "A range of sessions in a single run, each stage in one pass."),
+    market = dg.AssetSelection.groups("market")
+    jobs = [
+        job(NIGHTLY_SCAN, market, 0.5, "One session, from its bars to ranked hits."),
+        job(BACKFILL, market, 4, "A range of sessions in a single run, each stage in one pass."),
         job(INGEST, dg.AssetSelection.assets("splits", "price_bars"), 4, "Bars and splits of one session or a range."),
     ]
+    if has_scripts:
+        words = "The user's scripts, unmodified, on one session or a range."
+        jobs.append(job(SCRIPT_SCAN, dg.AssetSelection.groups(GROUP), 4, words, shards_in_processes))
+    return jobs
+
+
+def build_script_sensor(jobs: "list[AssetJob]") -> dg.SensorDefinition:
+    """Runs all scripts on the session of a night, once that night has succeeded."""
+    by_name = {job.name: job for job in jobs}
+
+    @dg.run_status_sensor(
+        run_status=dg.DagsterRunStatus.SUCCESS,
+        monitored_jobs=[by_name[NIGHTLY_SCAN]],
+        request_job=by_name[SCRIPT_SCAN],
+        name="scripts_after_nightly_scan",
+        description="When a nightly scan has succeeded: every script, on its session.",
+    )
+    def scripts(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+        session = context.dagster_run.tags.get("dagster/partition")
+        if not session:
+            return dg.SkipReason("The run was not of a single session.")
+        return dg.RunRequest(partition_key=session, run_key=context.dagster_run.run_id)
+
+    return scripts
 
 
 def build_schedule(calendar: Calendar) -> dg.ScheduleDefinition:

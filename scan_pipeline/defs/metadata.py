@@ -1,6 +1,8 @@
 """What the UI shows of a session: numbers under stable names, so that the UI plots them, and tables for people."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import dagster as dg
 from scan_pipeline.pipeline import ScannedSession
 from scan_pipeline.providers.base import Provider
 from scan_pipeline.screening.screen import REASONS, Funnel
+from scan_pipeline.script_pipeline import ScriptRun
 from scan_pipeline.store.bars import IngestedSession
 from scan_pipeline.store.reference import UniverseSession
 
@@ -79,6 +82,45 @@ def scanned(one: ScannedSession, results_dir: Path) -> dict[str, Any]:
         "hits_by_scanner": _table(("scanner", "hits", "first by rank"), rows),
         "published": _path(results_dir / f"{one.session}.parquet"),
     }
+
+
+def script_runs(runs: Sequence[ScriptRun]) -> dict[str, Any]:
+    """Runs of one script in one step: counts, what a person should know, the newest hits, and where the output is."""
+    outcomes = [run.outcome for run in runs]
+    hits = [hit for run in runs for hit in run.hits]
+    newest = sorted(hits, key=lambda hit: hit.session, reverse=True)[:LISTED_HITS]
+    by_session = Counter(hit.session for hit in hits)
+    return {
+        "hits": len(hits),
+        "hits_on_the_session": sum(by_session[run.plan.as_of] for run in runs),
+        "partial": any(run.is_partial for run in runs),
+        "found_in": ", ".join(sorted({one.source for one in outcomes if one.source})) or "–",
+        "shards": max(one.shards for one in outcomes),
+        "symbols_held": max(one.symbols_held for one in outcomes),
+        "symbols_shown": max(one.symbols_shown for one in outcomes),
+        "screened": all(one.screened for one in outcomes),
+        "requests": sum(one.requests for one in outcomes),
+        "answered_empty": sum(one.answered_empty for one in outcomes),
+        "calls": sum(one.vendor_calls for one in outcomes),
+        "seconds": round(sum(one.seconds for one in outcomes), 3),
+        "peak_mib": max(one.peak_mib for one in outcomes),
+        "isolation": outcomes[0].isolation,
+        "remarks": " ".join(dict.fromkeys(remark for run in runs for remark in run.remarks)) or "none",
+        "newest_hits": _table(("session", "symbol"), [(hit.session, hit.symbol) for hit in newest]),
+        "printed": _table(
+            ("shard", "output"),
+            [
+                (number, runs[-1].plan.shard_folder(number) / "stdout.txt")
+                for number in range(1, runs[-1].plan.shards + 1)
+            ],
+        ),
+        "output": _path(Path(runs[-1].plan.folder)),
+    }
+
+
+def session_of(partition: str) -> date:
+    """The session of a partition."""
+    return date.fromisoformat(partition)
 
 
 def _funnel_rows(one: Funnel) -> list[tuple[Any, ...]]:

@@ -16,6 +16,6 @@ class Pipelines:
     settings: Settings
     display: Display | None = None
 
-    def for_step(self, context: dg.AssetExecutionContext) -> Pipeline:
+    def for_step(self, context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Pipeline:
         """A pipeline that speaks through the step's log."""
         return Pipeline(self.settings, Monitor(log=context.log.info, display=self.display))

@@ -107,7 +107,7 @@ def run_script(
                 instance,
                 tags=_tags(sessions),
                 asset_selection=[key],
-                run_config={**_QUIET, "ops": {op: {"ops": {"plan": {"config": given}}}}},
+                run_config={**_QUIET, "ops": {op: {"ops": {f"plan_{name}": {"config": given}}}}},
             ) as result:
                 return result
 

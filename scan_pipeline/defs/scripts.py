@@ -44,13 +44,26 @@ def build_script_assets(
     return [_script_asset(partitions, script) for script in scripts]
 
 
+@dg.op(name="run_shard", out=dg.Out(dict))
+def run_shard(
+    context: dg.OpExecutionContext, shard: dict[str, Any], pipelines: dg.ResourceParam[Pipelines]
+) -> dict[str, Any]:
+    """Run the script on one slice of the symbols. What it does wrong is for the merging step to tell."""
+    with _as_failure():
+        scripts = ScriptPipeline(pipelines.for_step(context))
+        outcome = scripts.run_shard(
+            read_plan(Path(shard["folder"])), shard["number"], Cancellation(context.instance, context.run_id)
+        )
+    return {"folder": shard["folder"], "outcome": msgspec.to_builtins(outcome)}
+
+
 def _script_asset(partitions: dg.PartitionsDefinition[str], script: Script) -> dg.AssetsDefinition:
     key = asset_key(script.name)
     ended = dg.AssetCheckSpec("ended", asset=key, description="The script came to its end, in every shard.")
     check_output = f"{key.to_python_identifier()}_{ended.name}"
 
     @dg.op(
-        name="plan",
+        name=f"plan_{script.name}",
         ins={"prefiltered_symbols": dg.In(dg.Nothing)},
         out={"shards": dg.DynamicOut(dict), "planned": dg.Out(list)},
     )
@@ -63,7 +76,8 @@ def _script_asset(partitions: dg.PartitionsDefinition[str], script: Script) -> d
             options = RunOptions(config.shards, config.screen, config.timeout_seconds)
             sessions = [metadata.session_of(partition) for partition in context.partition_keys]
             plans = [
-                scripts.plan(script.name, run, context.run_id, options) for run in scripts.runs_of(script.name, sessions)
+                scripts.plan(script.name, run, context.run_id, options)
+                for run in scripts.runs_of(script.name, sessions)
             ]
         for one in plans:
             for number in range(1, one.shards + 1):
@@ -72,20 +86,8 @@ def _script_asset(partitions: dg.PartitionsDefinition[str], script: Script) -> d
                 )
         yield dg.Output([one.folder for one in plans], "planned")
 
-    @dg.op(name="run_shard", out=dg.Out(dict))
-    def run_shard(
-        context: dg.OpExecutionContext, shard: dict[str, Any], pipelines: dg.ResourceParam[Pipelines]
-    ) -> dict[str, Any]:
-        """Run the script on one slice of the symbols. What it does wrong is for the merging step to tell."""
-        with _as_failure():
-            scripts = ScriptPipeline(pipelines.for_step(context))
-            outcome = scripts.run_shard(
-                read_plan(Path(shard["folder"])), shard["number"], Cancellation(context.instance, context.run_id)
-            )
-        return {"folder": shard["folder"], "outcome": msgspec.to_builtins(outcome)}
-
     @dg.op(
-        name="merge",
+        name=f"merge_{script.name}",
         out={"result": dg.Out(dg.Nothing), check_output: dg.Out(dg.Nothing)},
         pool=STORE_POOL,
     )
@@ -126,8 +128,7 @@ def _script_asset(partitions: dg.PartitionsDefinition[str], script: Script) -> d
         kinds={"python", "duckdb"},
         description=script.fault or f"{script.title}: the hits of {script.path.name}, run unmodified in shards.",
         code_version=script.code_version,
-        automation_condition=dg.AutomationCondition.eager()
-        & dg.AutomationCondition.all_deps_blocking_checks_passed(),
+        automation_condition=dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed(),
     )
     def script_results(prefiltered_symbols: Any) -> dict[str, Any]:
         made = plan(prefiltered_symbols)
@@ -180,7 +181,7 @@ class _ShardsInProcesses(dg.Executor):
         yield from (self._processes if has_shards else self._in_process).execute(plan_context, execution_plan)
 
 
-class _as_failure:  # noqa: N801
+class _as_failure:
     """An error for people becomes the step's failure, in its own words."""
 
     def __enter__(self) -> None:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from scan_pipeline.report.hits import number
 from scan_pipeline.scripts.library import Script
-from scan_pipeline.scripts.outcome import Difference, FoundHit
+from scan_pipeline.scripts.merging import Difference, FoundHit
 
 #: Hits of each kind of difference that are listed.
 LISTED_DIFFERENCES = 20
@@ -26,8 +26,8 @@ def print_inspection(console: Console, script: Script) -> None:
     _line(console, "asks for", ", ".join(found.endpoints) or "nothing of the vendor's that can be seen")
     lists = [f"{one.name} (line {one.line}): {one.count:,}" for one in found.symbols]
     _line(console, "symbols", "; ".join(lists) or "no list of its own: the whole market")
-    _line(console, "dates", "; ".join(found.dates) or "none")
-    _line(console, "results", "; ".join(found.results) or "none that can be seen")
+    _line(console, "dates", "; ".join(f"{one.text} (line {one.line})" for one in found.dates) or "none")
+    _line(console, "results", "; ".join(map(str, found.results)) or "none that can be seen")
     for note in found.notes:
         _line(console, "note", note)
     if found.parameters:

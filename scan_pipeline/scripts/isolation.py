@@ -95,7 +95,7 @@ def write_only_in(folders: Sequence[str]) -> bool:
             os.close(opened)
             if failed:
                 return False
-        restricted = _libc().syscall(_RESTRICT_SELF, ruleset, 0) == 0
+        restricted = int(_libc().syscall(_RESTRICT_SELF, ruleset, 0)) == 0
         os.close(ruleset)
     except (OSError, AttributeError):
         return False

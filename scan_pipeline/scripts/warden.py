@@ -73,7 +73,8 @@ class Warden:
             signal.signal(number, signal.SIG_DFL)
         os.chdir(order["folder"])
         nothing = os.open(os.devnull, os.O_RDONLY)
-        out, err = (os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) for name in ("stdout", "stderr"))
+        append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        out, err = (os.open(order[name], append, 0o600) for name in ("stdout", "stderr"))
         for ours, theirs in ((nothing, 0), (out, 1), (err, 2)):
             os.dup2(ours, theirs)
         os.closerange(3, 256)
@@ -165,10 +166,13 @@ class Warden:
             self.end(f"output: {printed / MIB:,.0f} MiB")
         elif seconds > limits["seconds"]:
             self.end(f"timeout: {seconds:.0f} s")
-        elif memory > limits["collect_mib"] * MIB and now - self.collected_at > COLLECT_EVERY:
-            if os.path.exists(self.order["ready"]):
-                self.collected_at = now
-                os.kill(self.script, signal.SIGUSR1)
+        elif (
+            memory > limits["collect_mib"] * MIB
+            and now - self.collected_at > COLLECT_EVERY
+            and os.path.exists(self.order["ready"])
+        ):
+            self.collected_at = now
+            os.kill(self.script, signal.SIGUSR1)
         if int(seconds / LOOK_EVERY) % 8 == 0:  # a walk over files, now and then
             written = _tree_size(self.order["folder"], limits["files_mib"] * MIB)
             if written > limits["files_mib"] * MIB:

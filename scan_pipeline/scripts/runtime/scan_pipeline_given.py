@@ -43,9 +43,10 @@ class _Given:
                     for target in node.targets:
                         if isinstance(target, ast.Name) and target.id in self.parameters:
                             node.value = written_like(node.value, self.parameters[target.id])
-                elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                    if node.target.id in self.parameters and node.value is not None:
-                        node.value = written_like(node.value, self.parameters[node.target.id])
+                elif isinstance(node, ast.AnnAssign) and node.value is not None:
+                    name = getattr(node.target, "id", None)
+                    if name in self.parameters:
+                        node.value = written_like(node.value, self.parameters[name])
             for node in ast.walk(statement):
                 if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
                     self._default(node)

@@ -26,7 +26,7 @@ def launch(config):
     signal.signal(signal.SIGUSR1, lambda *_: gc.collect())  # asked for when memory grows
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
-    open(os.path.join(config["folder"], "ready"), "w").close()  # noqa: SIM115
+    open(os.path.join(config["folder"], "ready"), "w").close()
     module = types.ModuleType("__main__")
     module.__file__ = config["script"]
     module.__builtins__ = __builtins__
