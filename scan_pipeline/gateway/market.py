@@ -62,7 +62,6 @@ class Market:
     _last_read: int = -DAYS_AHEAD * 4
     _together: int = 1
     _single_readings: int = 0
-    _folder: "tempfile.TemporaryDirectory[str] | None" = None
     _copy: Connection | None = None
 
     def day(self, session: date) -> Day | None:
@@ -137,8 +136,6 @@ class Market:
         """Let go of the copy."""
         if self._copy is not None:
             self._copy.close()
-        if self._folder is not None:
-            self._folder.cleanup()
 
     def _read_days(self, connection: Connection, session: date) -> None:
         """Read a session; with those that follow in the direction in which sessions are asked for, more each time."""
@@ -171,19 +168,20 @@ class Market:
         return _bars_of(self._copy, "bars", symbol, "")  # it is in order
 
     def _copied(self) -> Connection:
-        self._folder = tempfile.TemporaryDirectory(prefix="scan_pipeline_gateway_", ignore_cleanup_errors=True)
-        path = Path(self._folder.name) / "bars.duckdb"
-        with self.reading() as connection:
-            # Small groups of rows: a symbol's are found in one or two of them.
-            connection.execute(f"attach '{path}' as by_symbol (row_group_size 32768)")
-            try:
-                connection.execute(
-                    f"create table by_symbol.main.bars as select symbol, session, {', '.join(_STORED)} from price_bars "
-                    "order by symbol, session"
-                )
-            finally:
-                connection.execute("detach by_symbol")
-        return duckdb.connect(str(path), read_only=True, config={"threads": 1, "memory_limit": "64MB"})
+        with tempfile.TemporaryDirectory(prefix="scan_pipeline_gateway_") as folder:
+            path = Path(folder) / "bars.duckdb"
+            with self.reading() as connection:
+                # Small groups of rows: a symbol's are found in one or two of them.
+                connection.execute(f"attach '{path}' as by_symbol (row_group_size 32768)")
+                try:
+                    connection.execute(
+                        f"create table by_symbol.main.bars as select symbol, session, {', '.join(_STORED)} "
+                        "from price_bars order by symbol, session"
+                    )
+                finally:
+                    connection.execute("detach by_symbol")
+            # Its name goes with the folder: nothing is left of it once it is closed, however we end.
+            return duckdb.connect(str(path), read_only=True, config={"threads": 1, "memory_limit": "64MB"})
 
 
 _STORED = ("volume", "vwap", "open", "close", "high", "low", "trades")

@@ -3,15 +3,14 @@
 The yardstick is pandas over the rows that were written into the feed: it shares nothing with the store's SQL.
 """
 
-import asyncio
 import http.client
 import json
 import math
 import os
 import random
+import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import pandas as pd
-from aiohttp import web
 
-from scan_pipeline.gateway.server import HOST, Gateway
+from scan_pipeline.gateway.read_through import ReadThrough
+from scan_pipeline.gateway.server import HOST, Gateway, running
+from scan_pipeline.gateway.view import View
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline_tests.desk import Row
 
@@ -87,28 +87,15 @@ class Served:
 
 
 @contextmanager
-def serving(pipeline: Pipeline) -> Iterator[Served]:
+def serving(
+    pipeline: Pipeline, view: View | None = None, read_through: ReadThrough | None = None, **options: Any
+) -> Iterator[Served]:
     """The gateway over a pipeline's store, on a free port, in a thread of this process."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="gateway", daemon=True)
-    thread.start()
-
-    gateway = Gateway(pipeline.store, pipeline.calendar)
-
-    async def start() -> tuple[web.AppRunner, int]:
-        runner = web.AppRunner(gateway.make_app(), access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, HOST, 0).start()
-        return runner, runner.addresses[0][1]
-
-    runner, port = asyncio.run_coroutine_threadsafe(start(), loop).result(30)
-    try:
+    gateway = Gateway(pipeline.store, pipeline.calendar, view or View(), read_through, **options)
+    listener = socket.create_server((HOST, 0))
+    port = listener.getsockname()[1]
+    with running(gateway, listener, None):
         yield Served(f"http://{HOST}:{port}", gateway)
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 @contextmanager
