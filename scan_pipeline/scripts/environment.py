@@ -175,7 +175,7 @@ def _is_whole(site: Path) -> bool:
 
 
 def _build(environment: Path, needs: Requirements, sites: list[str], say: Callable[[str], None]) -> None:
-    packages = [one.partition(";")[0].strip() for one in needs.packages]
+    packages = dict.fromkeys(re.split(r"[^A-Za-z0-9_.-]", one, maxsplit=1)[0] for one in needs.packages)
     say(f"Making an environment for scripts with {', '.join(packages)}. This is done once and takes about a minute.")
     log = environment.with_suffix(".log")
     if environment.exists():

@@ -144,7 +144,7 @@ def _kind_of(value: ast.expr, own: set[str]) -> str:
     name = called(value)
     if name in _TABLES:
         return "a DataFrame"
-    if name in own:
+    if name in own and "args" not in name:
         return f"what {name}() returns"
     if name in _RUNNERS and isinstance(value, ast.Call) and value.args:
         return _kind_of(value.args[0], own) or ("a list" if name in ("list", "sorted") else "")

@@ -78,7 +78,7 @@ def inspect(source: str, path: Path) -> Inspection:
     """
     tree = parse(source, path)
     texts = Texts(tree)
-    local: dict[str, None] = {}
+    local: dict[str, None] = {path.stem: None}  # its own modules may import it, too
     imports, optional, unparsed = _imports_of(tree, path, local)
     endpoints = find_endpoints(tree, texts, imports | optional)
     symbols = find_symbol_lists(tree)
@@ -91,7 +91,7 @@ def inspect(source: str, path: Path) -> Inspection:
         implied_imports=tuple(
             sorted({_PANDAS_ASKS[name] for node in ast.walk(tree) if (name := called(node)) in _PANDAS_ASKS})
         ),
-        local_modules=tuple(local),
+        local_modules=tuple(local)[1:],
         local_files=tuple(name for name in beside if ".." not in Path(name).parts),
         endpoints=endpoints,
         symbols=symbols,
@@ -113,7 +113,7 @@ def _imports_of(tree: ast.Module, path: Path, local: dict[str, None]) -> tuple[s
     notes: list[str] = []
     for name in sorted(needed | optional):
         modules = [one for one in _beside(path.parent, name) if one.resolve() != path.resolve()]
-        if name in sys.stdlib_module_names or name == "__future__" or modules:
+        if name in sys.stdlib_module_names or name in local or modules:
             needed.discard(name)
             optional.discard(name)
         if not modules or name in local or name in sys.stdlib_module_names:

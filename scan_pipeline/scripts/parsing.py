@@ -35,15 +35,17 @@ def decode(program: bytes, path: Path) -> str:
     encoding = "utf-8"
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(program).readline)
-        return program.decode(encoding)
-    except (UnicodeDecodeError, LookupError) as error:
-        line = program[: error.start].count(b"\n") + 1 if isinstance(error, UnicodeDecodeError) else 1
-        raise ScriptError(
-            f"{path}, line {line}: the text is not {encoding} ({error}). Save it as UTF-8, or name its encoding in the "
-            "first line."
-        ) from error
     except SyntaxError as error:
-        raise ScriptError(f"{path}, line 1: {error.msg}. Save it as UTF-8.") from error
+        if "unknown encoding" in str(error):
+            raise ScriptError(f"{path}, line 1: {error.msg}. Save it as UTF-8, and say so there.") from error
+    try:
+        return program.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = program[: error.start].count(b"\n") + 1
+        raise ScriptError(
+            f"{path}, line {line}: the text is not {encoding} ({error.reason}). Save it as UTF-8, or name its encoding "
+            "in the first line."
+        ) from error
 
 
 def parse(source: str, path: Path) -> ast.Module:

@@ -37,6 +37,8 @@ _DAYS = {"date", "dates", "day", "days", "session", "sessions", "asof"}
 _SYMBOLS = {"symbol", "symbols", "ticker", "tickers", "watchlist", "watch", "universe", "stocks", "names", "syms"}
 #: Words that make a day something that no run should change.
 _OTHERS = {"holiday", "holidays", "closed", "half", "early", "skip", "exclude", "ipo", "listing", "earnings", "expiry"}
+#: Two words written as one: `STARTDATE`.
+_GLUED = re.compile(r"^(start|begin|from|end|to|print|scan|show|trade|trading)(dates?|days?|from|to)$")
 Role = Literal["start", "end", "print from", "print to", "day", "days", "symbols"]
 
 
@@ -238,4 +240,8 @@ def _is_placeholder(node: ast.expr) -> bool:
 
 
 def _words(name: str) -> set[str]:
-    return {word.lower() for word in _WORD.findall(name)}
+    found: set[str] = set()
+    for word in _WORD.findall(name):
+        glued = _GLUED.match(word.lower())
+        found |= set(glued.groups()) if glued else {word.lower()}
+    return found

@@ -45,7 +45,6 @@ PINNED = {
     "openpyxl": "openpyxl==3.1.5",
     "pandas": "pandas==2.3.3",
     "pandas_market_calendars": "pandas-market-calendars==4.6.1",
-    "pandas_ta_classic": "pandas-ta-classic==0.8.32",
     "plotly": "plotly==5.24.1",
     "polars": "polars==1.30.0",
     "polygon": "polygon-api-client==1.15.4",
