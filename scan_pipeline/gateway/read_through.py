@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from scan_pipeline.errors import ScanPipelineError
-from scan_pipeline.gateway.bars import Ints
+from scan_pipeline.gateway.bars import Ints, number_of
 from scan_pipeline.gateway.counts import Counts
 from scan_pipeline.gateway.intraday import session_days
 from scan_pipeline.gateway.kept import state_of
@@ -171,8 +171,8 @@ def _read_details(body: bytes) -> msgspec.Raw:
 def _keep_minutes(connection: Connection, symbol: str, sessions: Sequence[date], bars: Sequence[_Minute]) -> None:
     """Replace the minutes of the sessions, each whole. Must run in a write transaction."""
     at: Ints = np.array([bar.t for bar in bars], dtype=np.int64)
-    day = session_days(at).astype("datetime64[D]")
-    wanted = np.isin(day, np.array(sessions, dtype="datetime64[D]"))
+    day = session_days(at)
+    wanted = np.isin(day, [number_of(session) for session in sessions])
     for table in ("intraday_bars", "intraday_sessions"):
         connection.execute(
             f"delete from {table} where symbol = ? and session in (select unnest(?::DATE[]))", [symbol, [*sessions]]
@@ -185,7 +185,7 @@ def _keep_minutes(connection: Connection, symbol: str, sessions: Sequence[date],
     connection.execute(
         """
         insert into intraday_bars
-        select distinct on (t) session, $symbol, make_timestamp_ms(t), o, h, l, c, v,
+        select distinct on (t) DATE '1970-01-01' + session::INTEGER, $symbol, make_timestamp_ms(t), o, h, l, c, v,
             case when isnan(vw) then null else vw end, case when isnan(n) then null else n::BIGINT end
         from given_minutes order by t
         """,
