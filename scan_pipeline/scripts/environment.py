@@ -9,6 +9,7 @@ environments cannot be moved; a file `.complete` is written last. Locks are kept
 """
 
 import csv
+import importlib.util
 import json
 import os
 import re
@@ -181,11 +182,16 @@ def _build(environment: Path, needs: Requirements, sites: list[str], say: Callab
     if environment.exists():
         shutil.rmtree(environment)
     with log.open("wb") as words:
-        _run([needs.python or sys.executable, "-m", "venv", environment], words, log, "python -m venv failed")
+        # Our pip, where we have one, spares installing it into each.
+        ours = importlib.util.find_spec("pip") is not None
+        bare = ["--without-pip"] if ours else []
+        _run([needs.python or sys.executable, "-m", "venv", *bare, environment], words, log, "python -m venv failed")
+        python = _python(environment)
+        pip = [sys.executable, "-I", "-m", "pip", "--python", python] if ours else [python, "-I", "-m", "pip"]
         bounds = environment / "constraints.txt"
         bounds.write_text("\n".join(needs.constraints) + "\n", encoding="utf-8")
-        pip = [_python(environment), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"]
-        _run([*pip, "--compile", "--constraint", bounds, *needs.packages], words, log, "pip failed")
+        options = ["--disable-pip-version-check", "--no-input", "--quiet", "--compile", "--constraint", bounds]
+        _run([*pip, "install", *options, *needs.packages], words, log, "pip failed")
     site = _site(environment)
     assert site is not None
     if sites:
@@ -234,7 +240,8 @@ def _install_runtime(environment: Path, runtime: Path) -> None:
         _write_aside(site / name, text)
     files = [site / path.name for path in runtime.glob("*.py")]
     subprocess.run(
-        [_python(environment), "-I", "-m", "compileall", "-q", *files],
+        # By content: a file that changed twice in a second has the time of both.
+        [_python(environment), "-I", "-m", "compileall", "-q", "-f", "--invalidation-mode", "checked-hash", *files],
         check=False, capture_output=True, env=_environment(), stdin=subprocess.DEVNULL,
     )  # fmt: skip
 

@@ -54,6 +54,7 @@ def parse(source: str, path: Path) -> ast.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\d" in a text: the script's own affair
             tree = ast.parse(source.removeprefix("\ufeff"), filename=str(path))
+            compile(tree, str(path), "exec", dont_inherit=True)  # finds a `return` outside functions and the like
     except SyntaxError as error:
         raise ScriptError(f"{path}, line {error.lineno or 1}: {error.msg}. {_advice(source, error)}") from error
     except ValueError as error:  # NUL bytes, in a text that nobody decoded
@@ -69,8 +70,8 @@ def _advice(source: str, error: SyntaxError) -> str:
     line = (source.splitlines() or [""])[min((error.lineno or 1), len(source.splitlines()) or 1) - 1].strip()
     if _PYTHON_2.search(error.msg or "") or line.startswith(("print ", "exec ")):
         return "It is written for Python 2; `2to3 -w` translates it."
-    if line.startswith(("!", "%")):
-        return "It is a cell of a notebook; take out the lines that begin with ! or %."
+    if line.startswith(("!", "%")) or "'await' outside" in (error.msg or ""):
+        return "It was written in a notebook: take out lines that begin with ! or %, and await in a function."
     return "Python cannot read it as it is; correct that line."
 
 
