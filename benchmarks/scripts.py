@@ -210,7 +210,7 @@ def measure(plan: Plan, folder: Path, report: Report) -> None:
         bench.workload("market", bench.feed.parent, plan.demo_symbols, cache, data=cache.parent)
     sessions: list[str] = bench.workload("sessions", data=cache.parent).said["sessions"]
     session = sessions[-1]
-    weekdays = min(DAYS_BACK[plan is FULL], weekdays_between(sessions[0], session))
+    weekdays = min(DAYS_BACK[plan.use_real_feed], weekdays_between(sessions[0], session))
 
     say("filling the store")
     store, beside = folder / "ours", folder / "vendor"
@@ -223,7 +223,7 @@ def measure(plan: Plan, folder: Path, report: Report) -> None:
         desk = Desk(bench, store, session, url, pid)
         names = desk.ask("symbols", session)["symbols"]
         # Evenly over the alphabet: a part of them does not pass the screen, as in any list.
-        count = min(LISTED[plan is FULL], len(names))
+        count = min(LISTED[plan.use_real_feed], len(names))
         listed = [names[i * len(names) // count] for i in range(count)]
         sources = prepare_scripts(session, weekdays, listed)
         market = "real feed" if bench.feed == REAL_FEED else f"demo market of {plan.demo_symbols:,} symbols"

@@ -6,7 +6,7 @@ import sys
 rnd = random.Random(4)
 blob = bytes(rnd.randrange(256) for _ in range(50_000))
 sys.stdout.buffer.write(blob)
-sys.stdout.buffer.write(b"\n\xff\xfe\x00\x1b[2J\x1b]0;owned\x07SPY \xe2\x28\xa1 2025-12-31\n")
+sys.stdout.buffer.write(b"\n\xff\xfe\x00\x1b[2J\x1b]0;owned\x07 \xe2\x28\xa1 chart end\n")
 sys.stdout.buffer.flush()
 sys.stderr.buffer.write(blob[:2000])
 with open("hits.csv", "wb") as f:
