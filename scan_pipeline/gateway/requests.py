@@ -103,6 +103,11 @@ def is_key(name: str) -> bool:
     return name.lower().replace("_", "") == "apikey"
 
 
+def takes_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding names gzip, other than with the weight 0."""
+    return re.search(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", accepted, re.IGNORECASE) is not None
+
+
 def to_cursor(query: Mapping[str, str], place: str) -> str:
     """An opaque word that holds the query and where its next page begins. It holds no key."""
     kept = {name: value for name, value in query.items() if name != "cursor" and not is_key(name)} | {"_place": place}

@@ -8,7 +8,6 @@ so that nights and ingests find it free; 64 readers of the same day wait for one
 import asyncio
 import gzip
 import hashlib
-import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -35,6 +34,7 @@ from scan_pipeline.gateway.requests import (
     read_day,
     read_flag,
     read_ticker,
+    takes_gzip,
     to_cursor,
 )
 from scan_pipeline.gateway.serving import HOST, running, serve
@@ -309,7 +309,7 @@ class Gateway:
         self.counts.arrived += 1
         market = self._current_market()
         base = f"{request.scheme}://{request.host}"
-        is_packed = self.compresses and _takes_gzip(request.headers.get("Accept-Encoding", ""))
+        is_packed = self.compresses and takes_gzip(request.headers.get("Accept-Encoding", ""))
         # Addresses of next pages are part of an answer. No key is part of what it is kept under.
         key = f"{base} {note.kind} {key}"
         path = request.rel_url.raw_path
@@ -386,11 +386,6 @@ class Gateway:
 def _with(market: Market, work: Callable[[Connection], Reply]) -> Reply:
     with market.reading() as connection:
         return work(connection)
-
-
-def _takes_gzip(accepted: str) -> bool:
-    """Whether an Accept-Encoding names gzip, other than with the weight 0."""
-    return re.search(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", accepted, re.IGNORECASE) is not None
 
 
 def _request_id(key: str) -> str:

@@ -39,9 +39,11 @@ class Authority:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             folder.chmod(0o700)
+            # The number is chosen before looking: what another process makes meanwhile is seen, or takes the name.
+            number = 1 + max((int(one.name) for one in folder.iterdir() if one.name.isdecimal()), default=0)
             kept = _newest(folder)
             if kept is None:
-                _make(folder)
+                _make(folder, number)
                 kept = _newest(folder)
         except OSError as error:
             raise ScanPipelineError(
@@ -65,14 +67,13 @@ class Authority:
         return context
 
 
-def _make(folder: Path) -> None:
-    """A new authority in a folder of its own: written aside, then renamed to the next number.
+def _make(folder: Path, number: int) -> None:
+    """A new authority in a folder of its own: written aside, then renamed to the number.
 
     Of two processes that do so at once one is refused the name: both go on with what the other has made.
     """
     import trustme
 
-    number = 1 + max((int(one.name) for one in folder.iterdir() if one.name.isdecimal()), default=0)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as aside:
         made = Path(aside) / "made"
         made.mkdir(mode=0o700)
