@@ -367,13 +367,11 @@ def _matches(source: _Source, pinned: str) -> bool:
     kind, _, pattern = pinned.partition(":")
     names = {one.source.partition(":")[2] for one in source.present} | {source.key.partition(":")[2]}
     return kind == "file" and any(
-        name == pattern or fnmatchcase(name, pattern) or ("/" not in pattern and fnmatchcase(_base(name), pattern))
+        name == pattern
+        or fnmatchcase(name, pattern)
+        or ("/" not in pattern and fnmatchcase(PurePosixPath(name).name, pattern))
         for name in names
     )
-
-
-def _base(name: str) -> str:
-    return PurePosixPath(name).name
 
 
 def what_was_looked_at(founds: Sequence[Found]) -> list[str]:

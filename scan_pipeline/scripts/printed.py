@@ -16,7 +16,7 @@ import msgspec
 
 from scan_pipeline.scripts.columns import TICKER, Table, find_roles
 from scan_pipeline.scripts.printed_lines import NEVER, WORDS, Line, Lines
-from scan_pipeline.scripts.printed_tables import read_table
+from scan_pipeline.scripts.printed_tables import Budget, read_table
 from scan_pipeline.scripts.values import read_literal, tables_in
 
 #: Of a longer output, this much of its end is read.
@@ -25,6 +25,8 @@ MOST_BYTES = 8 * 2**20
 LAST_LINES = 40
 #: Values that are printed over several lines end within so many.
 LONGEST_VALUE = 50_000
+#: A value may end at so many lines that end with its bracket.
+MOST_TRIES = 50
 
 _COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _THINGS = (
@@ -91,10 +93,11 @@ def read_text(text: str, known: Collection[str] | None = None, as_of: date | Non
     groups: dict[str, Shown] = {}
     hits: list[Line] = []
     reader = Lines(known, as_of)
+    budget = Budget()
     place = last_hit = 0
     while place < len(lines):
         start = place
-        shown, place = _read_block(lines, place, known)
+        shown, place = _read_block(lines, place, known, budget)
         for one in shown:
             groups[one.part] = _joined(groups.get(one.part), one)
         if place == start:
@@ -125,14 +128,16 @@ def _visible(line: str) -> str:
     return _COLOURS.sub("", line).replace("\u00a0", " ")
 
 
-def _read_block(lines: Sequence[str], place: int, known: Collection[str] | None) -> tuple[list[Shown], int]:
+def _read_block(
+    lines: Sequence[str], place: int, known: Collection[str] | None, budget: Budget
+) -> tuple[list[Shown], int]:
     """The values or the table that begin at a line, and the line behind them; the same line where nothing begins."""
     line = lines[place]
     if line.lstrip()[:1] in ("[", "{", "("):
-        values, end = _read_value(lines, place)
+        values, end = _read_value(lines, place, budget)
         if shown := [one for value in values for one in _value_shown(value, end, known)]:
             return shown, end
-    block = read_table(lines, place)
+    block = read_table(lines, place, budget)
     if block is None:
         return [], place
     part = "with " + ", ".join(block.table.columns)
@@ -146,24 +151,29 @@ def _value_shown(value: Any, place: int, known: Collection[str] | None) -> Itera
             yield Shown("with " + ", ".join(table.columns), table, place, is_text=False)
 
 
-def _read_value(lines: Sequence[str], place: int) -> tuple[list[Any], int]:
+def _read_value(lines: Sequence[str], place: int, budget: Budget) -> tuple[list[Any], int]:
     """A JSON value or a Python literal, on one line or up to the line with its closing bracket."""
     first = lines[place].strip()
+    if budget.left <= 0:
+        return [], place
     value = _decode(first)
     if value is not None:
         return [value], place + 1
     if first[0] == "(" or (len(first) > 300 and first[-1] in "]}"):
         return [], place
     closing = {"[": "]", "{": "}"}[first[0]]
+    tries = 0
     for end in range(place + 1, min(len(lines), place + LONGEST_VALUE)):
         line = lines[end].rstrip()
-        if line == closing or (line.endswith(closing) and line.startswith(" ") and first != closing and len(first) > 1):
-            value = _decode("\n".join(lines[place : end + 1]))
-            if value is not None:
-                return [value], end + 1
-            if line == closing or end - place > 2_000:
+        if line == closing or (line.endswith(closing) and line.startswith(" ") and len(first) > 1):
+            tries += 1
+            if not budget.take(end - place):
                 break
-        elif not line or line[0] not in " ]}[{":
+            if (value := _decode("\n".join(lines[place : end + 1]))) is not None:
+                return [value], end + 1
+            if line == closing or tries == MOST_TRIES:
+                break
+        elif not line or line[0] not in " ]}[{" or not budget.take(1):
             break
     return [], place
 

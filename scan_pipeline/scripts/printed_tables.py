@@ -33,6 +33,18 @@ _WIDEST = 20_000
 MOST_SPARE = 4
 
 
+@dataclass
+class Budget:
+    """How many more lines may be read ahead for tables and values: some outputs begin one in every line."""
+
+    left: int = 400_000
+
+    def take(self, lines: int) -> bool:
+        """Take so many lines; whether any are left."""
+        self.left -= lines
+        return self.left > 0
+
+
 @dataclass(frozen=True)
 class Block:
     """A printed table: where its lines end, and whether it was cut short (then `total` rows, where that is said)."""
@@ -43,25 +55,27 @@ class Block:
     total: int | None = None
 
 
-def read_table(lines: Sequence[str], start: int) -> Block | None:
+def read_table(lines: Sequence[str], start: int, budget: Budget) -> Block | None:
     """The table whose header is the line at `start`; None where there is none."""
     header = lines[start]
+    if budget.left <= 0:
+        return None
     if not header.strip() or len(header) > _WIDEST or _DAY.search(header):
         return None
     boxed = header.translate(_BOXES)
     if "|" in boxed:
-        return _read_bars(lines, start)
+        return _read_bars(lines, start, budget)
     for delimiter in (",", ";", "\t"):
-        if delimiter in header and (block := _read_csv(lines, start, delimiter)):
+        if delimiter in header and (block := _read_csv(lines, start, delimiter, budget)):
             return block
     below = lines[start + 1].rstrip() if start + 1 < len(lines) else ""
     names = header.split() + (below.split() if below and _fits_beside(below, header) else [])
     if header.rstrip().endswith("\\") or any(map(_names_symbols, names)):
-        return _read_spaces(lines, start)
+        return _read_spaces(lines, start, budget)
     return None
 
 
-def _read_bars(lines: Sequence[str], start: int) -> Block | None:
+def _read_bars(lines: Sequence[str], start: int, budget: Budget) -> Block | None:
     names = _between_bars(lines[start])
     if not any(map(_names_symbols, names)):
         return None
@@ -80,6 +94,7 @@ def _read_bars(lines: Sequence[str], start: int) -> Block | None:
             else:
                 rows.append(cells)
         end += 1
+    budget.take(end - start)
     edges = lines[start].translate(_BOXES).strip()
     truncated = is_boxed and edges[0] == "|" and edges[-1] != "|"  # wider than its console
     truncated |= any("…" in cell or cell in ("...", "..") for row in rows for cell in row)
@@ -93,7 +108,7 @@ def _between_bars(line: str) -> list[str]:
     return [cell.strip() for cell in text.split("|")]
 
 
-def _read_csv(lines: Sequence[str], start: int, delimiter: str) -> Block | None:
+def _read_csv(lines: Sequence[str], start: int, delimiter: str, budget: Budget) -> Block | None:
     names = _split(lines[start], delimiter)
     if len(names) < 2 or not any(map(_names_symbols, names)):
         return None
@@ -102,6 +117,7 @@ def _read_csv(lines: Sequence[str], start: int, delimiter: str) -> Block | None:
     while end < len(lines) and len(cells := _split(lines[end], delimiter)) == len(names):
         rows.append(cells)
         end += 1
+    budget.take(end - start)
     if not rows and not (all(re.fullmatch(r"[\w %./#-]*", name) for name in names) and any(map(is_date_name, names))):
         return None
     return _finish(names, rows, end)
@@ -114,24 +130,25 @@ def _split(line: str, delimiter: str) -> list[str]:
         return []  # a field that is larger than any hit
 
 
-def _read_spaces(lines: Sequence[str], start: int) -> Block | None:
+def _read_spaces(lines: Sequence[str], start: int, budget: Budget) -> Block | None:
     """pandas' own form, wrapped or not, and columns that a program has aligned itself.
 
     Lines may follow without a blank one between: where all of them are no table, all but the last few are tried.
     """
     for spare in range(MOST_SPARE):
-        if block := _read_parts(lines, start, spare):
+        if block := _read_parts(lines, start, spare, budget):
             return block
     return None
 
 
-def _read_parts(lines: Sequence[str], start: int, spare: int) -> Block | None:
+def _read_parts(lines: Sequence[str], start: int, spare: int, budget: Budget) -> Block | None:
     end = start
     parts: list[Block] = []
     while end < len(lines):
         header = lines[end].rstrip()
         is_wrapped = bool(parts) or header.endswith("\\")
-        part = _read_part(lines, end, is_wrapped, spare, len(parts[0].table.rows) if parts else None)
+        most = len(parts[0].table.rows) if parts else None
+        part = _read_part(lines, end, is_wrapped, spare, most, budget)
         if part is None:
             return None
         parts.append(part)
@@ -157,7 +174,9 @@ def _read_parts(lines: Sequence[str], start: int, spare: int) -> Block | None:
     return _finish(names, rows, end, truncated, total)
 
 
-def _read_part(lines: Sequence[str], start: int, is_wrapped: bool, spare: int, most: int | None) -> Block | None:
+def _read_part(
+    lines: Sequence[str], start: int, is_wrapped: bool, spare: int, most: int | None, budget: Budget
+) -> Block | None:
     header = lines[start].rstrip()
     header = header[:-1].rstrip() if header.endswith("\\") else header
     begin = start + 1
@@ -182,7 +201,7 @@ def _read_part(lines: Sequence[str], start: int, is_wrapped: bool, spare: int, m
         end += 1
     end = max(begin, end - (spare if most is None else 0))
     body = [line.rstrip() for line in lines[begin:end]]
-    if not body or max(map(len, body)) > _WIDEST:
+    if not body or not budget.take(len(body)) or max(map(len, body)) > _WIDEST:
         return None
     readings = (_by_rule(header, body, rule), _by_gaps(header, body), _by_words(header, body, bool(index_names)))
     tables = [one for one in readings if one]
