@@ -35,7 +35,6 @@ from pathlib import PurePosixPath
 from scan_pipeline.scripts.candidates import Candidate, Doubt, Found, Kind
 from scan_pipeline.scripts.evidence import Relation, Support, support
 
-#: How many things an error names.
 MOST_NAMED = 12
 HOW_TO_PIN = 'If it is among these, name it in the sidecar: result = "global:NAME", "file:NAME" or "stdout".'
 

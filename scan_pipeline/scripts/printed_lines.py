@@ -66,7 +66,9 @@ _EVENING = re.compile(r"[T ](?:1[6-9]|2\d):\d{2}:\d{2}")
 _DECORATION = re.compile(r"(?:[^\w$]+|\d{1,6}[.):\]]\s*|#?\d{1,6}\s+(?=[A-Z$]))+")
 _COUNTED = re.compile(r"\s*(?:[(\[:>-]|->|→)*\s*\d+\s+\w+\s*[)\]]*\s*[:>-]*\s*")
 _VALUE = r"\$?[+-]?[\d.,]*\d(?:[eE][+-]?\d+)?"
-_PAIR = re.compile(rf"([A-Za-z][\w%/]*)(?:\s*[=:]\s*({_VALUE}|[A-Za-z]\w*)|\s+({_VALUE}))\s*[%$xX]?(?![\w])")
+_PAIR = re.compile(
+    rf"([A-Za-z][\w%/]*)(?:['\"]?\s*[=:]\s*['\"]?({_VALUE}|[A-Za-z]\w*)|\s+({_VALUE}))\s*[%$xX]?(?![\w])"
+)
 _DATE_LABEL = re.compile(r"\b(?:date|day|session|on|at)\b\W*$", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.])[$]?([+-]?\d[\d,]*\.?\d*(?:[eE][+-]?\d+)?)[%$xX]?(?![\w.])")
 

@@ -305,11 +305,22 @@ def test_headings_and_lists_give_a_hit_for_each_symbol_and_day(text: str, wanted
     assert shown(text, KNOWN) == [(symbol, f"2016-03-{day}") for symbol, day in wanted]
 
 
-def test_what_follows_a_hit_is_kept_with_it() -> None:
-    [one] = read_text("AAPL 2016-03-21 gap=5.25 vol: 1,200,000 rsi 71 3.5\n").shown
-    assert dict(zip(one.table.columns, one.table.rows[0], strict=True)) == {
-        "symbol": "AAPL", "date": "2016-03-21", "gap": 5.25, "vol": 1_200_000, "rsi": 71, "value_1": 3.5,
-    }  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "own"),
+    [
+        (
+            "AAPL 2016-03-21 gap=5.25 vol: 1,200,000 rsi 71 3.5",
+            {"gap": 5.25, "vol": 1_200_000, "rsi": 71, "value_1": 3.5},
+        ),
+        ("hit {'Symbol': 'AAPL', 'Date': '2016-03-21', 'Close': 5.5, 'rvol': 1.2}", {"Close": 5.5, "rvol": 1.2}),
+        ("AAPL | 2016-03-21 | 5.25%", {"value_1": 5.25}),
+        ("AAPL 2016-03-21 exit 2016-03-25", {}),
+    ],
+)
+def test_what_follows_a_hit_is_kept_with_it(line: str, own: dict[str, Any]) -> None:
+    [one] = read_text(line).shown
+    hit = dict(zip(one.table.columns, one.table.rows[0], strict=True))
+    assert hit == {"symbol": "AAPL", "date": "2016-03-21"} | own
 
 
 @pytest.mark.parametrize(
