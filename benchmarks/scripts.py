@@ -238,7 +238,7 @@ def measure(plan: Plan, folder: Path, report: Report) -> None:
         traded = len(set(days) & set(sessions))
         report.add("gateway_ms_per_cold_grouped_day", [cold.said["server_ms"] * len(days) / traded], "ms", "<= 15")
         warm(desk, [f"/v2/aggs/grouped/locale/us/market/stocks/{day}?adjusted=false&apiKey=any" for day in days])
-        of_symbol = f"/range/1/day/2020-01-01/{session}?adjusted=true&sort=asc&limit=50000&apiKey=any"
+        of_symbol = f"/range/1/day/{years_before(session)}/{session}?adjusted=true&sort=asc&limit=50000&apiKey=any"
         warm(desk, [f"/v2/aggs/ticker/{symbol}{of_symbol}" for symbol in listed])
         passed = set(desk.ask("passed", session)["symbols"])
         for name, source in sources.items():
@@ -259,7 +259,7 @@ def prepare_scripts(session: str, weekdays: int, listed: Sequence[str]) -> dict[
     by_symbol = (HERE / "_script_symbol_list.py").read_text(encoding="utf-8")
     return {
         "market_wide": put(wide, END_DATE=session, DAYS_BACK=weekdays),
-        "symbol_list": put(by_symbol, END_DATE=session, SYMBOLS=list(listed)),
+        "symbol_list": put(by_symbol, START_DATE=years_before(session), END_DATE=session, SYMBOLS=list(listed)),
     }
 
 
@@ -343,9 +343,15 @@ def weekdays_between(first: str, last: str) -> int:
     return sum((start + timedelta(days)).weekday() < 5 for days in range((end - start).days + 1))
 
 
+def years_before(day: str) -> str:
+    """Where the list's history begins: the sixth year back, as 2020 is for a script of 2025."""
+    return f"{int(day[:4]) - 5}-01-01"
+
+
 def last_weekdays(last: str, count: int) -> list[str]:
     """So many weekdays up to a day, oldest first."""
-    day, days = date.fromisoformat(last), []
+    day = date.fromisoformat(last)
+    days: list[str] = []
     while len(days) < count:
         if day.weekday() < 5:
             days.append(str(day))
