@@ -57,6 +57,8 @@ from scan_pipeline.store.scripts import (
 
 #: With more symbols than this, a script is shown those alone that passed the screen.
 SCREENED_ABOVE = 100
+#: Bytes of answers that a shard's gateway keeps: a script rarely asks twice.
+KEPT_BYTES = 32 * 2**20
 #: The time of day in New York at which a script believes to run.
 EVENING = clock(18)
 #: What a shard's end is called, by the first word of what the warden says ended it, with what to do.
@@ -93,6 +95,7 @@ class ShardPlan(msgspec.Struct, frozen=True):
     memory_mib: int
     parameters: dict[str, Any]
     arguments: list[str]
+    key_variables: list[str]
     pinned_result: str
     code_version: str
     data_version: str
@@ -240,6 +243,7 @@ class ScriptPipeline:
             memory_mib=sidecar.memory_mib or settings.script_memory_mib,
             parameters=sidecar.parameters_for(first, as_of, sessions),
             arguments=sidecar.arguments_for(first, as_of),
+            key_variables=list(script.inspection.key_variables),
             pinned_result=sidecar.result,
             code_version=script.code_version,
             data_version=version,
@@ -288,6 +292,7 @@ class ScriptPipeline:
             View(as_of=plan.as_of, symbols=frozenset(symbols)),
             self._read_through(),
             compresses=False,  # to compress costs both sides more than loopback does
+            kept_bytes=KEPT_BYTES,
         )
         authority = Authority.at(settings.authority_dir)
         limits = Limits(
@@ -307,6 +312,7 @@ class ScriptPipeline:
             },
             arguments=plan.arguments,
             helpers=sorted((Path(plan.folder) / "beside").iterdir()),
+            key_variables=plan.key_variables,
             allowed_hosts=[host for host in settings.script_hosts.lower().split(",") if host],
             processors=[_processors()[(number - 1) % len(_processors())]],
         )  # fmt: skip

@@ -80,9 +80,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     script_collect_mib: Annotated[
         int, Meta(ge=64, description="A script whose shard takes more memory is asked to collect garbage.")
     ] = 1_500
-    script_memory_mib: Annotated[
-        int, Meta(ge=128, description="A script whose shard takes more memory is ended.")
-    ] = 3_000
+    script_memory_mib: Annotated[int, Meta(ge=128, description="A script whose shard takes more memory is ended.")] = (
+        3_000
+    )
     script_hosts: Annotated[
         str,
         Meta(
@@ -95,9 +95,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="Whether what scripts ask for and the store does not hold is fetched with your key, once."),
     ] = False
-    keep_script_runs: Annotated[
-        int, Meta(ge=1, description="Runs of each script whose output and files are kept.")
-    ] = 20
+    keep_script_runs: Annotated[int, Meta(ge=1, description="Runs of each script whose output and files are kept.")] = (
+        20
+    )
     store_wait_seconds: Annotated[float, Meta(ge=0, description="How long to wait for a busy database.")] = 120
     store_memory_limit: Annotated[
         str,

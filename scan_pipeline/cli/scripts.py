@@ -45,6 +45,8 @@ def add(file: Path, replace: bool) -> None:
 
     settings = load_settings()
     one = add_script(file, settings.scripts_dir, replace=replace, say=OUT.print)
+    if one.fault:
+        raise ScriptError(f"{one.fault} The script is added.")
     print_inspection(OUT, one)
     needs = requirements_of(one.inspection, one.sidecar)
     if needs.remark:

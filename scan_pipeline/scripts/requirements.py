@@ -69,6 +69,8 @@ PINNED = {
 }
 #: The last numpy of the first series where there is one: much of what scripts use was renamed in the second.
 NUMPY = ('numpy==1.26.4; python_version < "3.13"', 'numpy==2.2.6; python_version >= "3.13"')
+#: What nearly every script imports some of. Each environment has them all, so that most scripts share a single one.
+STANDARD = ("aiohttp", "dateutil", "httpx", "numpy", "pandas", "pytz", "requests", "tabulate", "tqdm", "urllib3")
 #: Bounds for what others bring along, where a script does not name it.
 _BOUNDS = {"pandas": "pandas<3", "numpy": 'numpy<2; python_version < "3.13"'}
 #: Imports whose package has another name; they are not pinned.
@@ -130,9 +132,7 @@ def _of_imports(inspection: Inspection) -> Requirements:
     packages: list[str] = []
     assumed: list[str] = []
     optional = [name for name in inspection.optional_imports if name in PINNED]
-    names = {*inspection.imports, *optional}
-    if "pandas" in names:
-        names |= {"numpy", *inspection.implied_imports}
+    names = {*STANDARD, *inspection.imports, *optional, *inspection.implied_imports}
     for name in sorted(names):
         if name == "numpy":
             packages += NUMPY

@@ -49,8 +49,8 @@ class Limits:
 class Scene:
     """How a script is run: its bytes, the environment's Python, as of which evening, and what it is given.
 
-    `evening`: seconds since 1970. `helpers`: files and folders that it finds beside itself. `processors`: those that
-    it may use; its number of cores is theirs.
+    `evening`: seconds since 1970. `helpers`: files and folders that it finds beside itself. `key_variables`: where it
+    looks for its key; it finds one that is none. `processors`: those that it may use; their number is its cores'.
     """
 
     folder: Path
@@ -64,6 +64,7 @@ class Scene:
     arguments: Sequence[str] = ()
     helpers: Sequence[Path] = ()
     allowed_hosts: Sequence[str] = ()
+    key_variables: Sequence[str] = ()
     processors: Sequence[int] = ()
 
     @property
@@ -254,6 +255,7 @@ def _environment(scene: Scene, config: Path) -> dict[str, str]:
             cores,
         ),
         "MPLBACKEND": "Agg",
+        **dict.fromkeys(scene.key_variables, "answered-from-the-store"),
         "COLUMNS": "250",  # so that a printed table is printed whole
         "NO_COLOR": "1",
     }  # fmt: skip

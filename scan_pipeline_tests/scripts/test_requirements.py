@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from scan_pipeline.errors import ScriptError
 from scan_pipeline.scripts.inspection import inspect
-from scan_pipeline.scripts.requirements import CLOCK, NUMPY, PINNED, Requirements, requirements_of
+from scan_pipeline.scripts.requirements import CLOCK, NUMPY, PINNED, STANDARD, Requirements, requirements_of
 from scan_pipeline.scripts.sidecar import Sidecar
 
 METADATA = """\
@@ -31,34 +31,45 @@ def needs(text: str, sidecar: Sidecar | None = None) -> Requirements:
     return requirements_of(inspect(text, Path("/nowhere/my_scan.py")), sidecar or Sidecar())
 
 
+def beyond_standard(found: Requirements) -> set[str]:
+    """The packages that an environment has beside those of every other."""
+    standard = {*NUMPY, *CLOCK, *(PINNED[name] for name in STANDARD if name != "numpy")}
+    assert standard <= set(found.packages)
+    return set(found.packages) - standard
+
+
+def test_scripts_that_import_the_usual_share_one_environment() -> None:
+    assert needs("import requests, pandas").packages == needs("import aiohttp\nfrom tqdm import tqdm").packages
+
+
 def test_imports_become_pinned_packages_and_the_clock() -> None:
     found = needs("import requests, os, bs4\nfrom dateutil import parser\nimport polygon\n")
-    assert found.packages == (
-        PINNED["bs4"], PINNED["dateutil"], PINNED["polygon"], PINNED["requests"], *CLOCK,
-    )  # fmt: skip
+    assert beyond_standard(found) == {PINNED["bs4"], PINNED["polygon"]}
     assert found.source == "its imports"
     assert (found.python, found.assumed, found.remark) == (None, (), "")
 
 
 def test_pandas_is_two_and_comes_with_its_numpy_and_what_its_methods_ask_for() -> None:
     found = needs("import pandas as pd\npd.read_parquet('x')")
-    assert found.packages == (*NUMPY, "pandas==2.3.3", PINNED["pyarrow"], *CLOCK)
+    assert {*NUMPY, "pandas==2.3.3"} <= set(found.packages)
+    assert beyond_standard(found) == {PINNED["pyarrow"]}
     assert found.constraints == ()
 
 
 def test_a_package_that_nobody_knows_is_taken_by_its_own_name_and_said_so() -> None:
     found = needs("import my_own_lib, PIL")
-    assert found.packages == ("pillow", "my-own-lib", *CLOCK)
+    assert beyond_standard(found) == {"pillow", "my-own-lib"}
     assert found.assumed == ("my_own_lib",)
     assert "my_own_lib" in found.remark
-    # What it brings along is of the same time.
-    assert found.constraints == ("pandas<3", 'numpy<2; python_version < "3.13"')
+    # What packages bring along is of the same time, also where a script chooses for itself.
+    alone = needs("import os", Sidecar(requirements=["my-own-lib"]))
+    assert alone.constraints == ("pandas<3", 'numpy<2; python_version < "3.13"')
 
 
 def test_what_a_script_can_do_without_is_taken_where_it_is_known() -> None:
     text = "try:\n    import {}\nexcept ImportError:\n    pass"
-    assert needs(text.format("nest_asyncio")).packages == (PINNED["nest_asyncio"], *CLOCK)
-    assert needs(text.format("nobody_knows_this")).packages == CLOCK
+    assert beyond_standard(needs(text.format("nest_asyncio"))) == {PINNED["nest_asyncio"]}
+    assert beyond_standard(needs(text.format("nobody_knows_this"))) == set()
 
 
 def test_inline_metadata_decides_and_what_it_leaves_open_is_pinned() -> None:

@@ -32,17 +32,18 @@ class _Given:
     """Puts the values in place. Functions' own variables are theirs; argparse is met wherever it is."""
 
     def __init__(self, parameters):
-        self.parameters = {name.lstrip("-").replace("-", "_"): value for name, value in parameters.items()}
+        # `--start` is an option alone: a variable `start` may hold what is made of it.
+        self.parameters = {name: value for name, value in parameters.items() if not name.startswith("-")}
+        self.options = {name.lstrip("-").replace("-", "_"): value for name, value in parameters.items()}
 
     def visit_statements(self, statements):
-        if not self.parameters:
+        if not self.options:
             return
         for statement in statements:
             for node in _outside_functions(statement):
                 if isinstance(node, ast.Assign):
                     for target in node.targets:
-                        if isinstance(target, ast.Name) and target.id in self.parameters:
-                            node.value = written_like(node.value, self.parameters[target.id])
+                        self._assign(node, target)
                 elif isinstance(node, ast.AnnAssign) and node.value is not None:
                     name = getattr(node.target, "id", None)
                     if name in self.parameters:
@@ -51,17 +52,25 @@ class _Given:
                 if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
                     self._default(node)
 
+    def _assign(self, node, target):
+        if isinstance(target, ast.Name) and target.id in self.parameters:
+            node.value = written_like(node.value, self.parameters[target.id])
+        elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            for place, one in enumerate(target.elts[: len(node.value.elts)]):
+                if isinstance(one, ast.Name) and one.id in self.parameters:
+                    node.value.elts[place] = written_like(node.value.elts[place], self.parameters[one.id])
+
     def _default(self, call):
         names = [one.value.lstrip("-").replace("-", "_") for one in call.args if isinstance(one, ast.Constant)
                  and isinstance(one.value, str)]  # fmt: skip
         names += [one.value.value for one in call.keywords if one.arg == "dest" and isinstance(one.value, ast.Constant)]
         for name in names:
-            if name in self.parameters:
+            if name in self.options:
                 defaults = [one for one in call.keywords if one.arg == "default"]
                 if not defaults:
                     defaults = [ast.keyword(arg="default", value=ast.Constant(None))]
                     call.keywords.append(defaults[0])
-                defaults[0].value = written_like(defaults[0].value, self.parameters[name])
+                defaults[0].value = written_like(defaults[0].value, self.options[name])
                 call.keywords[:] = [one for one in call.keywords if one.arg != "required"]
                 if all(isinstance(one, ast.Constant) and not one.value.startswith("-") for one in call.args):
                     call.keywords.append(ast.keyword(arg="nargs", value=ast.Constant("?")))

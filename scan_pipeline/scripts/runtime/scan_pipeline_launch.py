@@ -4,12 +4,12 @@ What belongs here: what happens in the script's main process alone. What does no
 (`scan_pipeline_hook.py`), and judging what was found (`scripts/candidates.py`).
 """
 
+import atexit
 import gc
 import json
 import os
 import signal
 import sys
-import threading
 import types
 
 import scan_pipeline_hook
@@ -33,33 +33,33 @@ def launch(config):
     sys.modules["__main__"] = module
     sys.argv = [config["script"], *config["arguments"]]
     sys.path[0] = os.path.dirname(config["script"])
-    ended, error, told, code, lines = "finished", None, None, 0, {}
+    harvest = {"ended": "finished", "error": None, "traceback": None}
+    lines = {}
+    # Registered first, it runs last: after threads that the script left running, and its own last words.
+    atexit.register(_keep, config, harvest, module, lines, owner)
+    code = 0
     try:
         code_object, tree = compile_script(config)
-        lines = assigned_lines(tree)
+        lines.update(assigned_lines(tree))
         exec(code_object, module.__dict__)
-        for thread in threading.enumerate():
-            if thread is not threading.current_thread() and not thread.daemon:
-                thread.join()
     except SystemExit as stop:
         if stop.code not in (None, 0):
-            ended, error = "crashed", f"exit: {stop.code}"
+            harvest.update(ended="crashed", error=f"exit: {stop.code}")
             code = stop.code if isinstance(stop.code, int) else 1
             if not isinstance(stop.code, int):
                 print(stop.code, file=sys.stderr)
     except KeyboardInterrupt:
-        ended, error, code = "interrupted", "KeyboardInterrupt", 130
+        harvest.update(ended="interrupted", error="KeyboardInterrupt")
+        code = 130
     except BaseException as failure:
         import traceback
 
         # The frames of this file are none of the script's.
         told = "".join(traceback.format_exception(type(failure), failure, failure.__traceback__.tb_next))
         print(told, file=sys.stderr, end="")
-        ended, error, code = "crashed", "".join(traceback.format_exception_only(type(failure), failure)).strip(), 1
-    if os.getpid() != owner:
-        return code  # a fork that came back here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what it found is kept, whatever is pressed now
-    _keep(config, {"ended": ended, "error": error, "traceback": told, "globals": tables(vars(module), lines)})
+        error = "".join(traceback.format_exception_only(type(failure), failure)).strip()
+        harvest.update(ended="crashed", error=error, traceback=told)
+        code = 1
     return code
 
 
@@ -149,7 +149,11 @@ def _cell(cell):
     return str(cell)[:500]
 
 
-def _keep(config, harvest):
+def _keep(config, harvest, module, lines, owner):
+    if os.getpid() != owner:
+        return  # a fork that came to the end of the program
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what it found is kept, whatever is pressed now
+    harvest["globals"] = tables(vars(module), lines)
     recorded = os.path.join(config["folder"], "recorded.jsonl")
     harvest["recorded"] = []
     if os.path.exists(recorded):
