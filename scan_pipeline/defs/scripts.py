@@ -15,6 +15,7 @@ import msgspec
 from scan_pipeline.defs import metadata
 from scan_pipeline.defs.cancellation import Cancellation
 from scan_pipeline.defs.resources import Pipelines
+from scan_pipeline.defs.step_processes import PRELOADED
 from scan_pipeline.errors import ScanPipelineError, ScriptError
 from scan_pipeline.script_pipeline import RunOptions, ScriptPipeline, ScriptRun, ShardOutcome, ShardPlan, read_plan
 from scan_pipeline.scripts.library import Script
@@ -153,7 +154,7 @@ def shards_in_processes(context: dg.InitExecutorContext) -> dg.Executor:
             {
                 "max_concurrent": None,
                 "tag_concurrency_limits": [],
-                "start_method": {"forkserver": {"preload_modules": ["scan_pipeline.definitions"]}},
+                "start_method": {"forkserver": {"preload_modules": [*PRELOADED]}},
             },
         ),
     )
