@@ -7,7 +7,9 @@ The algorithm of a night for session T, each step an asset of the same name in `
 3.  `build_universe`: who could trade on T, from what was known on T.                            store/reference.py
 4.  `screen`: for every symbol of the universe, measure volume and price over its last bars,
     split-adjusted as known on T, and decide whether it is worth scanning, and why not.          screening/screen.py
-5.  `scan`: for the symbols that passed
+5.  `find_changes`: for every symbol, what changed since the session was last scanned, and whether
+    it is scanned again.                                                                         changes/deltas.py
+6.  `scan`: for the symbols that passed (incremental: those alone that step 5 names; the others' features are cached)
     a.  read a year of bars, lay them out series by series, apply splits                         features/bars.py
     b.  compute the features at T                                                                features/catalogue.py
     c.  run every scanner on them, each behind its own fence                                     scanners/sql.py
@@ -20,48 +22,34 @@ worked on in batches, whose size bounds memory.
 This is the only room that joins the layers. It knows no Dagster: `defs/` calls it, and so can a notebook.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 from typing import Any
 
 import duckdb
-import numpy as np
-import numpy.typing as npt
 
+from scan_pipeline.changes.deltas import Deltas, compute_deltas
 from scan_pipeline.errors import IngestError
 from scan_pipeline.features import catalogue
 from scan_pipeline.features.bars import PRICE_COLUMNS
-from scan_pipeline.hits import Hit, Outcome
 from scan_pipeline.progress import Monitor
 from scan_pipeline.providers import make_provider
 from scan_pipeline.providers.base import Provider
-from scan_pipeline.scanners.registry import SqlScanner, find_scanners
-from scan_pipeline.scanners.sql import Bench
+from scan_pipeline.scanners.registry import SqlScanner, code_versions_of, find_scanners
 from scan_pipeline.screening.limits import ScreenLimits
-from scan_pipeline.screening.screen import Funnel, Measured, decide, read_deny_list
-from scan_pipeline.sessions import Calendar, SessionArray
+from scan_pipeline.screening.screen import Funnel, decide, read_deny_list
+from scan_pipeline.sessions import Calendar
 from scan_pipeline.settings import Settings
+from scan_pipeline.stages.groups import make_groups
+from scan_pipeline.stages.measure import measure
+from scan_pipeline.stages.scan import ScanLimits, ScannedSession, scan_group
 from scan_pipeline.store.bars import IngestedSession, read_accounts, take_in
 from scan_pipeline.store.connection import Connection, Store
 from scan_pipeline.store.corrections import Due, due, loses_bars
 from scan_pipeline.store.history import data_versions, read_block
 from scan_pipeline.store.reference import UniverseSession, build_universe, record_splits
-from scan_pipeline.store.results import keep_features, publish, replace_hits, write_aside
-
-
-@dataclass(frozen=True)
-class ScannedSession:
-    """One session's scan. `history_sessions` of `history_wanted` sessions before it are held."""
-
-    session: date
-    scanned_symbols: int
-    outcomes: list[Outcome]
-    hits: list[Hit]
-    history_sessions: int
-    history_wanted: int
-    data_version: str
 
 
 @dataclass(frozen=True)
@@ -203,54 +191,63 @@ class Pipeline:
         denied = read_deny_list(self.settings.deny_list_path)
         funnels = []
         with self.monitor.stage("screen", len(sessions), "sessions") as stage, self.store.write() as connection:
-            for group, window, start in self._groups(sessions, catalogue.SCREEN_SESSIONS):
-                measured = self._measure(connection, group, window, start)
-                funnels += decide(connection, group, measured, limits, denied)
+            for group in make_groups(self.calendar, sessions, catalogue.SCREEN_SESSIONS):
+                measured = measure(connection, group, self.calendar, self.settings.batch_symbols)
+                funnels += decide(connection, group.sessions, measured, limits, denied)
                 connection.commit()  # group by group, which bounds memory; the file stays attached, which saves time
                 connection.begin()
-                stage.advance(len(group))
+                stage.advance(len(group.sessions))
         return funnels
 
-    def scan(
+    def find_changes(
         self, sessions: Sequence[date], run_id: str, scanners: Sequence[SqlScanner] | None = None
+    ) -> list[Deltas]:
+        """Step 5. Replaces the sessions' rows of `incremental_deltas`; of a longer range, those that are kept."""
+        self.calendar.require_closed(sessions)
+        code_versions = code_versions_of(find_scanners(self.settings.scanners_dir) if scanners is None else scanners)
+        keep = self.settings.keep_features_sessions
+        kept = sorted(sessions)[-keep:] if keep else []
+        found = []
+        with self.monitor.stage("changes", len(kept), "sessions") as stage, self.store.write() as connection:
+            for group in make_groups(self.calendar, kept, catalogue.HISTORY_SESSIONS):
+                versions = data_versions(connection, group.windows())
+                for session in group.sessions:
+                    found.append(
+                        compute_deltas(
+                            connection, session, group.start, data_version=versions[session],
+                            code_versions=code_versions, run_id=run_id,
+                        )
+                    )  # fmt: skip
+                    stage.advance(1)
+        for one in found:
+            self.monitor.say(f"{one.session}: {one}")
+        return found
+
+    def scan(
+        self,
+        sessions: Sequence[date],
+        run_id: str,
+        scanners: Sequence[SqlScanner] | None = None,
+        *,
+        incremental: bool = False,
     ) -> Iterator[ScannedSession]:
-        """Step 5. Replaces and publishes the sessions' hits of every scanner, group by group."""
+        """Step 6. Replaces and publishes the sessions' hits of every scanner, group by group.
+
+        `incremental`: what step 5 found to be cached is not computed again; the hits are those of a full scan.
+        """
         self.calendar.require_closed(sessions)
         if scanners is None:
             scanners = find_scanners(self.settings.scanners_dir)
-        code_versions = {scanner.name: scanner.code_version for scanner in scanners}
+        given = self.settings
+        limits = ScanLimits(
+            given.batch_symbols, given.keep_features_sessions, given.scanner_timeout_seconds, given.max_hits
+        )
         with self.monitor.stage("scan", len(sessions), "sessions") as stage:
-            for group, window, start in self._groups(sessions, catalogue.HISTORY_SESSIONS):
-                windows = {session: _window(window, session) for session in group}
-                hits: list[Hit] = []
-                outcomes: list[Outcome] = []
-                with Bench(self.settings.scanner_timeout_seconds, self.settings.max_hits) as bench:
-                    read = set().union(*(bench.tables_read(scanner) for scanner in scanners))
-                    with self.store.read() as connection:
-                        scanned, recent = self._fill(bench, connection, group, window, start, read)
-                        versions = data_versions(connection, windows)
-                        held = _held_sessions(connection, window)
-                    bench.close_fence()
-                    for scanner in scanners:
-                        found, became = bench.run(scanner, group)
-                        hits += found
-                        outcomes += became
-                with self.store.write() as connection:
-                    replace_hits(connection, hits, outcomes, code_versions, versions, run_id)
-                    keep_features(connection, group, recent, self.settings.keep_features_sessions)
-                    files = write_aside(connection, group, self.settings.results_dir)
-                publish(files)
-                stage.advance(len(group))
-                for session in group:
-                    yield ScannedSession(
-                        session=session,
-                        scanned_symbols=scanned[session],
-                        outcomes=[outcome for outcome in outcomes if outcome.session == session],
-                        hits=[hit for hit in hits if hit.session == session],
-                        history_sessions=int(np.searchsorted(held, np.datetime64(session), side="right")),
-                        history_wanted=len(windows[session]),
-                        data_version=versions[session],
-                    )
+            for group in make_groups(self.calendar, sessions, catalogue.HISTORY_SESSIONS):
+                yield from scan_group(
+                    self.store, group, scanners, limits, given.results_dir, run_id, incremental=incremental
+                )
+                stage.advance(len(group.sessions))
 
     def explain(self, symbol: str, session: date) -> Explanation:
         """Everything the pipeline knows about a symbol on a session; the features are computed afresh."""
@@ -259,125 +256,13 @@ class Pipeline:
             facts = {table: _rows(connection, query, symbol, session) for table, query in _FACTS.items()}
             features: dict[str, float] = {}
             if facts["price_bars"]:
-                ((_, window, start),) = self._groups([session], catalogue.HISTORY_SESSIONS)
-                block = read_block(connection, [symbol], window, session, (*PRICE_COLUMNS, "volume"), count_from=start)
-                bars = block.bars_as_of((window == np.datetime64(session)).reshape(1, -1))
+                (group,) = make_groups(self.calendar, [session], catalogue.HISTORY_SESSIONS)
+                columns = (*PRICE_COLUMNS, "volume")
+                block = read_block(connection, [symbol], group.window, session, columns, count_from=group.start)
+                bars = block.bars_as_of(group.is_wanted.reshape(1, -1))
                 values = catalogue.compute(block, catalogue.FEATURES, bars)
                 features = {name: float(value[0]) for name, value in values.items()}
         return Explanation(symbol, session, facts, features)
-
-    def _measure(self, connection: Connection, group: Sequence[date], window: SessionArray, start: date) -> Measured:
-        """What the screen looks at, for every symbol and session of the group that has a bar."""
-        symbols = _symbols(connection, group)
-        is_wanted = np.isin(window, np.array(group, dtype="datetime64[D]"))
-        parts: list[dict[str, Any]] = []
-        # As many bars at once as a scan has: the window is shorter.
-        size = self.settings.batch_symbols * max(1, catalogue.HISTORY_SESSIONS // len(window))
-        for first in range(0, len(symbols), size):
-            batch = symbols[first : first + size]
-            block = read_block(connection, batch, window, group[0], ("close", "volume"), count_from=start)
-            bars = block.bars_as_of(np.broadcast_to(is_wanted, (len(batch), len(window))))
-            symbol = block.symbol[block.series_of_bar()[bars]]
-            values = catalogue.compute(block, catalogue.SCREEN_FEATURES, bars)
-            session = block.session[bars]
-            # A symbol back from a long halt has its last 20 bars before the window: it is measured over more history.
-            halted = np.isnan(values["average_volume_20"]) & (values["bars_held"] >= catalogue.AVERAGED_BARS)
-            if halted.any():
-                again = self._measure_halted(connection, batch, symbol[halted], window[session[halted]], start)
-                for name, longer in again.items():
-                    values[name][halted] = longer
-            parts.append({"symbol": symbol + first, "session": window[session], **values})
-        merged = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-        return Measured(symbols, merged.pop("symbol", np.empty(0, int)), merged.pop("session", window[:0]), merged)
-
-    def _measure_halted(
-        self,
-        connection: Connection,
-        batch: Sequence[str],
-        symbol: npt.NDArray[np.int64],
-        session: SessionArray,
-        start: date,
-    ) -> dict[str, npt.NDArray[np.float64]]:
-        """What the screen looks at, for these bars of symbols of the batch, from the whole history that counts."""
-        codes, code = np.unique(symbol, return_inverse=True)
-        last = session.max().astype(object)
-        window = np.array(self.calendar.between(start, last), dtype="datetime64[D]")
-        names = [batch[one] for one in codes]
-        first = session.min().astype(object)
-        block = read_block(connection, names, window, first, ("close", "volume"), count_from=start)
-        wanted = np.zeros((len(names), len(window)), dtype=bool)
-        position = np.searchsorted(window, session)
-        wanted[code, position] = True
-        bars = block.bars_as_of(wanted)
-        found = catalogue.compute(block, catalogue.SCREEN_FEATURES, bars)
-        # From the order of the block's bars to the order that was asked for.
-        cell = block.symbol[block.series_of_bar()[bars]] * len(window) + block.session[bars]
-        order = np.argsort(cell)[np.searchsorted(np.sort(cell), code * len(window) + position)]
-        return {name: values[order] for name, values in found.items()}
-
-    def _fill(
-        self,
-        bench: Bench,
-        connection: Connection,
-        group: Sequence[date],
-        window: SessionArray,
-        start: date,
-        read: Collection[str],
-    ) -> tuple[dict[date, int], dict[str, Any]]:
-        """Put on the bench what the scanners `read`: features always.
-
-        Returns the number of symbols scanned, by session, and the features of the last few sessions, as columns.
-        """
-        symbols, passed = _passed(connection, group, window)
-        days = window.astype(np.int32)
-        kept = np.array(group[-self.settings.keep_features_sessions :] if self.settings.keep_features_sessions else [])
-        recent: list[dict[str, Any]] = []
-        for first in range(0, max(1, len(symbols)), self.settings.batch_symbols):
-            batch = symbols[first : first + self.settings.batch_symbols]
-            block = read_block(connection, batch, window, group[0], (*PRICE_COLUMNS, "volume"), count_from=start)
-            names = np.array(batch, dtype=object)
-            series = block.series_of_bar()
-            bars = block.bars_as_of(passed[first : first + len(batch)])
-            rows = {"session": days[block.session[bars]], "symbol": names[block.symbol[series[bars]]]}
-            rows |= catalogue.compute(block, catalogue.FEATURES, bars)
-            bench.add("features", rows)
-            is_recent = np.isin(rows["session"], kept.astype("datetime64[D]").astype(np.int32))
-            recent.append({name: values[is_recent] for name, values in rows.items()})
-            if "bars" in read:
-                bench.add(
-                    "bars",
-                    {"session": days[block.session], "symbol": names[block.symbol[series]],
-                     "valid_from": days[block.valid_from[series]], "valid_to": days[block.valid_to[series]],
-                     **block.columns},
-                )  # fmt: skip
-        if "universe" in read:
-            universe = connection.execute(
-                "select session - date '1970-01-01' as session, symbol, name, exchange, type, sector, industry, "
-                "country, universe.market_cap from universe join prefiltered_symbols using (session, symbol) "
-                "where passed and session in (select unnest(?::DATE[]))",
-                [list(group)],
-            ).fetchnumpy()
-            bench.add("universe", {"session": universe.pop("session").astype(np.int32), **universe})
-        counts = passed.sum(axis=0)
-        scanned = {session: int(counts[np.searchsorted(window, np.datetime64(session))]) for session in group}
-        return scanned, {name: np.concatenate([part[name] for part in recent]) for name in recent[0]}
-
-    def _groups(self, sessions: Sequence[date], history: int) -> Iterator[tuple[list[date], SessionArray, date]]:
-        """Sessions that are worked on together: those whose history begins at the same session.
-
-        Each group comes with its window, the sessions from the start of `history` to the group's last, and with the
-        start of the whole history that counts.
-        """
-
-        def starts(session: date) -> tuple[date, date]:
-            return (
-                self.calendar.history_start(session, catalogue.HISTORY_SESSIONS),
-                self.calendar.history_start(session, history),
-            )
-
-        for (whole, first), group in groupby(sorted(sessions), key=starts):
-            members = list(group)
-            yield members, np.array(self.calendar.between(first, members[-1]), dtype="datetime64[D]"), whole
 
     def _consecutive(self, sessions: Sequence[date]) -> Iterator[list[date]]:
         ordered = sorted(sessions)
@@ -416,41 +301,6 @@ def _rows(connection: Connection, query: str, symbol: str, session: date) -> lis
     cursor = connection.execute(query, {"symbol": symbol, "session": session})
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def _symbols(connection: Connection, group: Sequence[date]) -> list[str]:
-    rows = connection.execute(
-        "select distinct symbol from universe where session in (select unnest(?::DATE[])) order by symbol",
-        [list(group)],
-    ).fetchnumpy()
-    return list(rows["symbol"])
-
-
-def _passed(
-    connection: Connection, group: Sequence[date], window: SessionArray
-) -> tuple[list[str], np.ndarray[Any, np.dtype[np.bool_]]]:
-    """The symbols that passed the screen on any session of the group, and on which: passed[symbol, session]."""
-    rows = connection.execute(
-        "select symbol, session - date '1970-01-01' as day from prefiltered_symbols "
-        "where passed and session in (select unnest(?::DATE[]))",
-        [list(group)],
-    ).fetchnumpy()
-    symbols, code = np.unique(rows["symbol"].astype(object), return_inverse=True)
-    passed = np.zeros((len(symbols), len(window)), dtype=bool)
-    passed[code, np.searchsorted(window.astype(np.int64), rows["day"])] = True
-    return symbols.tolist(), passed
-
-
-def _window(window: SessionArray, session: date) -> SessionArray:
-    return window[: int(np.searchsorted(window, np.datetime64(session))) + 1]
-
-
-def _held_sessions(connection: Connection, window: SessionArray) -> SessionArray:
-    rows = connection.execute(
-        "select session - date '1970-01-01' as day from ingested_sessions where session between ? and ? order by day",
-        [str(window[0]), str(window[-1])],
-    ).fetchnumpy()
-    return rows["day"].astype("datetime64[D]")
 
 
 def _no_splits(connection: Connection) -> duckdb.DuckDBPyRelation:

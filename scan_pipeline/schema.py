@@ -142,7 +142,13 @@ UNIVERSE = Table(
         Column("sector", "VARCHAR", "Sector."),
         Column("industry", "VARCHAR", "Industry."),
         Column("country", "VARCHAR", "Country."),
-        Column("market_cap", "DOUBLE", "Market capitalisation known on the session; null where unknown.", "dollars"),
+        Column(
+            "market_cap",
+            "DOUBLE",
+            "Market capitalisation known on the session; null where unknown. Each of several classes of shares "
+            "has that of all the company's shares as filed, at its own price: not to be added up.",
+            "dollars",
+        ),
         Column(
             "listed", "DATE", "Listing date: the vendor's, or the first bar held where that is earlier or all there is."
         ),
@@ -193,6 +199,11 @@ SCAN_RESULTS = Table(
         Column("code_version", "VARCHAR", "Hash of the scanner's code."),
         Column("data_version", "VARCHAR", "Hash of what the scan read: bars, splits and decisions."),
         RUN_ID,
+        Column(
+            "cached_since",
+            "TIMESTAMP",
+            "When the symbol's features were computed, in UTC, if an earlier run did that; null: this run did.",
+        ),
     ),
 )
 SCANNER_OUTCOMES = Table(
@@ -212,12 +223,70 @@ SCANNER_OUTCOMES = Table(
     ),
 )
 
+FINGERPRINTS = (
+    Column("bars", "UBIGINT", "Hash of its bars in the history that a scan reads, in any order."),
+    Column("splits", "UBIGINT", "Hash of its splits in that history, as known on the session."),
+    Column("reference", "UBIGINT", "Hash of its row of the universe."),
+    Column("screen", "BOOLEAN", "Whether it passed the screen."),
+)
+SCAN_FINGERPRINTS = Table(
+    "scan_fingerprints",
+    "What cached features were computed from: every symbol of the universe, of the sessions in `features`.",
+    ("session", "symbol"),
+    (
+        SESSION,
+        SYMBOL,
+        *FINGERPRINTS,
+        Column("engine", "VARCHAR", "Hash of the code that computes features."),
+        Column("scanned_at", "TIMESTAMP", "When its features were computed, in UTC."),
+        RUN_ID,
+    ),
+)
+INCREMENTAL_DELTAS = Table(
+    "incremental_deltas",
+    "For every symbol what changed since the session was last scanned, and whether it is scanned again.",
+    ("session", "symbol"),
+    (
+        SESSION,
+        SYMBOL,
+        Column(
+            "change",
+            "VARCHAR",
+            "new_bar, listed, delisted, split, revised, screen, reference, scanner or none: the first that holds.",
+        ),
+        Column("rescan", "BOOLEAN", "Whether its features are computed again."),
+        Column("why", "VARCHAR", "Why, or why not."),
+        Column("cached_since", "TIMESTAMP", "When what is cached of it was computed, in UTC; null where nothing is."),
+        Column("age_hours", "DOUBLE", "The age of that.", "hours"),
+        *FINGERPRINTS,
+        Column("data_version", "VARCHAR", "Hash of what a scan would read, as in `scan_results`."),
+        Column("cached_run_id", "VARCHAR", "The run whose scan is cached."),
+        RUN_ID,
+    ),
+)
+HIT_CHANGES = Table(
+    "hit_changes",
+    "How the hits of a session changed when it was scanned again.",
+    ("session", "scanner", "symbol", "changed_at"),
+    (
+        SESSION,
+        Column("scanner", "VARCHAR", "The scanner's name."),
+        SYMBOL,
+        Column("change", "VARCHAR", "new, gone, or moved (another rank)."),
+        Column("old_rank", "INTEGER", "Rank before; null if it is new."),
+        Column("new_rank", "INTEGER", "Rank now; null if it is gone."),
+        Column("changed_at", "TIMESTAMP", "When, in UTC."),
+        Column("before_run_id", "VARCHAR", "The Dagster run whose hits were replaced."),
+        RUN_ID,
+    ),
+)
+
 FETCHES = Table(
     "fetches",
     "What was fetched from a vendor beside bars, and when.",
     ("what", "fetched_on"),
     (
-        Column("what", "VARCHAR", "`splits`, or the name of a list of symbols."),
+        Column("what", "VARCHAR", "`splits`, `listings YYYY-MM-DD` (the day that the list is of), or `shares YYYYQn`."),
         Column("fetched_on", "DATE", "The day in New York."),
         Column("calls", "INTEGER", "Calls that it took."),
     ),
@@ -347,6 +416,9 @@ TABLES = (
     FETCHES,
     LISTINGS,
     SHARES_OUTSTANDING,
+    SCAN_FINGERPRINTS,
+    INCREMENTAL_DELTAS,
+    HIT_CHANGES,
     INTRADAY_BARS,
     INTRADAY_SESSIONS,
     TICKER_DETAILS,

@@ -16,14 +16,10 @@ from datetime import date
 
 from scan_pipeline.store.connection import Connection
 
-#: The parts, in the order in which a difference is named where there are several.
-PARTS = ("splits", "bars", "screen", "reference")
-
 _FINGERPRINTS = """
 create or replace temp table current_fingerprints as
 with bars as (
-    select symbol, bit_xor(hash(session, open, high, low, close, volume)) as bars, max(session) = $session as has_bar,
-        min(session) as first_bar
+    select symbol, bit_xor(hash(session, open, high, low, close, volume)) as bars
     from price_bars where session between $start and $session group by symbol
 ),
 events as (
@@ -32,8 +28,7 @@ events as (
 )
 select universe.symbol, coalesce(bars, 0) as bars, coalesce(splits, 0) as splits,
     hash(name, exchange, type, sector, industry, country, universe.market_cap, delisted is null) as reference,
-    coalesce(passed, false) as screen, coalesce(has_bar, false) as has_bar, first_bar = $session as is_first_bar,
-    reason
+    coalesce(passed, false) as screen, reason
 from universe left join bars using (symbol) left join events using (symbol)
     left join prefiltered_symbols using (session, symbol)
 where session = $session

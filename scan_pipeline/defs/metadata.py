@@ -8,10 +8,10 @@ from typing import Any
 
 import dagster as dg
 
-from scan_pipeline.pipeline import ScannedSession
 from scan_pipeline.providers.base import Provider
 from scan_pipeline.screening.screen import REASONS, Funnel
 from scan_pipeline.script_pipeline import ScriptRun
+from scan_pipeline.stages.scan import ScannedSession
 from scan_pipeline.store.bars import IngestedSession
 from scan_pipeline.store.reference import UniverseSession
 

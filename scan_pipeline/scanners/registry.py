@@ -5,6 +5,7 @@ running them (`sql.py`).
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -32,6 +33,11 @@ class SqlScanner:
     def code_version(self) -> str:
         """Changes when the file does."""
         return sha256(self.text.encode()).hexdigest()[:12]
+
+
+def code_versions_of(scanners: Iterable[SqlScanner]) -> dict[str, str]:
+    """The versions of the scanners' code, by name."""
+    return {scanner.name: scanner.code_version for scanner in scanners}
 
 
 def find_scanners(user_dir: Path) -> list[SqlScanner]:

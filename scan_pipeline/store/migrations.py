@@ -23,6 +23,10 @@ STEPS: dict[int, Sequence[str]] = {
     ),
     2: (
         "alter table listings rename column fetched_on to as_of",
+        "alter table scan_results add column cached_since TIMESTAMP",
+        schema.SCAN_FINGERPRINTS.ddl,
+        schema.INCREMENTAL_DELTAS.ddl,
+        schema.HIT_CHANGES.ddl,
         schema.INTRADAY_BARS.ddl,
         schema.INTRADAY_SESSIONS.ddl,
         schema.TICKER_DETAILS.ddl,

@@ -6,7 +6,7 @@ notebooks and other processes read those without touching the database.
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,28 @@ def replace_hits(
     outcomes: Sequence[Outcome],
     code_versions: Mapping[str, str],
     data_versions: Mapping[date, str],
+    cached_since: Mapping[date, Mapping[str, datetime]],
+    now: datetime,
     run_id: str,
-) -> None:
-    """Replace hits and outcomes of every session that has an outcome. Must run in a write transaction."""
-    now = datetime.now(UTC).replace(tzinfo=None)
+) -> dict[date, dict[str, int]]:
+    """Replace hits and outcomes of every session that has an outcome. Must run in a write transaction.
+
+    `cached_since`: when the features of symbols were computed, where an earlier run did that. Returns how many hits are
+    `new`, `gone` and `moved` of each session that had been scanned before; which, is in `hit_changes`.
+    """
     sessions = sorted({outcome.session for outcome in outcomes})
+    connection.execute(
+        "create or replace temp table replaced as select session, scanner, symbol, rank, run_id from scan_results "
+        "where session in (select unnest(?::DATE[]))",
+        [sessions],
+    )
+    before = dict(
+        connection.execute(
+            "select session, any_value(run_id) from scanner_outcomes where session in (select unnest(?::DATE[])) "
+            "group by session",
+            [sessions],
+        ).fetchall()
+    )
     for table in ("scan_results", "scanner_outcomes"):
         connection.execute(f"delete from {table} where session in (select unnest(?::DATE[]))", [sessions])
     if hits:
@@ -40,10 +57,15 @@ def replace_hits(
             "details": _texts([hit.details for hit in hits]),
             "code_version": _texts([code_versions[hit.scanner] for hit in hits]),
             "data_version": _texts([data_versions[hit.session] for hit in hits]),
+            "cached_since": np.array(
+                [cached_since.get(hit.session, {}).get(hit.symbol) for hit in hits], dtype="datetime64[us]"
+            ),
         }
         connection.register("given_hits", columns)
         connection.execute(
-            "insert into scan_results select date '1970-01-01' + day, * exclude (day), ? from given_hits", [run_id]
+            "insert into scan_results select date '1970-01-01' + day, * exclude (day, cached_since), ?, cached_since "
+            "from given_hits",
+            [run_id],
         )
         connection.unregister("given_hits")
     columns = {
@@ -63,6 +85,60 @@ def replace_hits(
         [now, run_id],
     )
     connection.unregister("given_outcomes")
+    return _note_changes(connection, before, now, run_id)
+
+
+def _note_changes(
+    connection: Connection, before: Mapping[date, str], now: datetime, run_id: str
+) -> dict[date, dict[str, int]]:
+    """Compare the hits of sessions that were scanned before with those in `replaced`, and note the difference."""
+    changes: dict[date, dict[str, int]] = {session: {"new": 0, "gone": 0, "moved": 0} for session in before}
+    for session, run_before in before.items():
+        connection.execute(
+            """
+            insert into hit_changes
+            select $session, scanner, symbol,
+                case when was.rank is null then 'new' when now.rank is null then 'gone' else 'moved' end,
+                was.rank, now.rank, $now, $run_before, $run_id
+            from (from replaced where session = $session) was
+                full join (from scan_results where session = $session) now using (scanner, symbol)
+            where was.rank is distinct from now.rank order by scanner, symbol
+            """,
+            {"session": session, "now": now, "run_before": run_before, "run_id": run_id},
+        )
+    connection.execute("drop table replaced")
+    for session, change, count in connection.execute(
+        "select session, change, count(*) from hit_changes where changed_at = ? and run_id = ? group by all",
+        [now, run_id],
+    ).fetchall():
+        changes[session][change] = count
+    return changes
+
+
+def read_results(connection: Connection, session: date) -> tuple[list[Hit], list[Outcome]]:
+    """The stored hits of a session, and what became of each scanner."""
+    hits = connection.execute(
+        "select session, scanner, symbol, rank, score, details from scan_results where session = ? "
+        "order by scanner, rank",
+        [session],
+    ).fetchall()
+    outcomes = connection.execute(
+        "select session, scanner, hits, message from scanner_outcomes where session = ? order by scanner", [session]
+    ).fetchall()
+    return [Hit(*row) for row in hits], [Outcome(*row) for row in outcomes]
+
+
+def read_cached_features(connection: Connection, session: date, symbols: Sequence[str]) -> dict[str, Any]:
+    """The kept features of these symbols, as columns: `symbol`, and floats (NaN: unknown)."""
+    columns = connection.execute(
+        "select * exclude (session) from features where session = ? and symbol in (select unnest(?::VARCHAR[])) "
+        "order by symbol",
+        [session, list(symbols)],
+    ).fetchnumpy()
+    return {
+        name: values if name == "symbol" else np.ma.filled(values.astype(float), np.nan)
+        for name, values in columns.items()
+    }
 
 
 def keep_features(

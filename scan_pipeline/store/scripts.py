@@ -51,6 +51,15 @@ class ScriptOutcome:
     data_version: str
 
 
+def sessions_lacking(connection: Connection, sessions: Sequence[date]) -> list[date]:
+    """Those of the sessions of which no bar is held, in order."""
+    held = connection.execute(
+        "select session from ingested_sessions where bars > 0 and session in (select unnest(?::DATE[]))",
+        [list(sessions)],
+    ).fetchall()
+    return sorted(set(sessions) - {session for (session,) in held})
+
+
 def symbols_held(connection: Connection, as_of: date) -> list[str]:
     """The symbols that have a bar up to the session, sorted."""
     rows = connection.execute(

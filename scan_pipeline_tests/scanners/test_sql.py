@@ -9,10 +9,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from scan_pipeline.pipeline import Pipeline, ScannedSession
+from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.scanners.registry import BUILTIN_DIR
 from scan_pipeline.scanners.syntax import UNREPEATABLE
 from scan_pipeline.screening.limits import ScreenLimits
+from scan_pipeline.stages.scan import ScannedSession
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scans import change, content, copy_of, prepare, query, write_scanner
 
