@@ -8,7 +8,7 @@ import warnings
 import dagster as dg
 
 from scan_pipeline.defs.assets import build_assets
-from scan_pipeline.defs.jobs import SCRIPT_SCAN, build_jobs, build_schedule, build_script_sensor
+from scan_pipeline.defs.jobs import SCRIPT_SCAN, build_change_sensor, build_jobs, build_schedule, build_script_sensor
 from scan_pipeline.defs.partitions import session_partitions
 from scan_pipeline.defs.resources import Pipelines
 from scan_pipeline.defs.scripts import build_script_assets, shards_in_processes
@@ -23,6 +23,7 @@ def build_definitions(settings: Settings, display: Display | None = None) -> dg.
     """Everything, for the given settings."""
     calendar = Calendar.load(settings.cache_dir)
     scripts = find_scripts(settings.scripts_dir)
+    pipelines = Pipelines(settings, display)
     jobs = build_jobs(has_scripts=bool(scripts))
     with warnings.catch_warnings():
         # Backfill policies and exclusions are marked beta; the versions of Dagster that we allow have them.
@@ -34,8 +35,8 @@ def build_definitions(settings: Settings, display: Display | None = None) -> dg.
         assets=assets,
         jobs=jobs,
         schedules=[build_schedule(calendar)],
-        sensors=[build_script_sensor(jobs)] if scripts else [],
-        resources={"pipelines": Pipelines(settings, display)},
+        sensors=[build_change_sensor(pipelines), *([build_script_sensor(jobs)] if scripts else [])],
+        resources={"pipelines": pipelines},
         executor=shards_in_processes,
     )
 

@@ -30,8 +30,8 @@ from typing import Any
 
 import duckdb
 
-from scan_pipeline.changes.deltas import Deltas, compute_deltas
-from scan_pipeline.errors import IngestError
+from scan_pipeline.changes.deltas import Deltas, compute_deltas, is_scanned
+from scan_pipeline.errors import IngestError, SessionError
 from scan_pipeline.features import catalogue
 from scan_pipeline.features.bars import PRICE_COLUMNS
 from scan_pipeline.progress import Monitor
@@ -248,6 +248,39 @@ class Pipeline:
                     self.store, group, scanners, limits, given.results_dir, run_id, incremental=incremental
                 )
                 stage.advance(len(group.sessions))
+
+    def rerun_sessions(self, last: date | None = None) -> list[date]:
+        """The sessions that a rerun goes through: `last` (the last scanned one, if None) and those before it that may
+        still be corrected and were scanned, with all in between. Raises SessionError where `last` was never scanned.
+        """
+        with self.store.read() as connection:
+            scanned = {day for (day,) in connection.execute("select distinct session from scanner_outcomes").fetchall()}
+        if not scanned or (last and last not in scanned):
+            day = last or "any session"
+            raise SessionError(
+                f"{day} has not been scanned yet. `scan-pipeline run` scans a session for the first time."
+            )
+        last = last or max(scanned)
+        first = self.calendar.before(last, self.settings.correction_sessions)
+        return self.calendar.between(min(day for day in scanned if first <= day <= last), last)
+
+    def stale_sessions(self) -> list[date]:
+        """Kept sessions whose results are not what a scan would give now: bars, splits, the universe, the screen's
+        decisions or a scanner's file changed since."""
+        code_versions = code_versions_of(find_scanners(self.settings.scanners_dir))
+        if not self.store.exists:
+            return []
+        with self.store.read() as connection:
+            kept = [day for (day,) in connection.execute(
+                "select distinct session from scan_fingerprints order by session"
+            ).fetchall()]  # fmt: skip
+            stale = []
+            for group in make_groups(self.calendar, kept, catalogue.HISTORY_SESSIONS):
+                versions = data_versions(connection, group.windows())
+                stale += [
+                    day for day in group.sessions if not is_scanned(connection, day, versions[day], code_versions)
+                ]
+        return stale
 
     def explain(self, symbol: str, session: date) -> Explanation:
         """Everything the pipeline knows about a symbol on a session; the features are computed afresh."""

@@ -104,6 +104,48 @@ def backfill(from_session: str | None, to_session: str | None) -> None:
 
 
 @main.command()
+@_session("session", "The last session; the last scanned one if left out.")
+def rerun(session_session: str | None) -> None:
+    """Take in corrections and scan again what changed, of a session and of those before it that may be corrected."""
+    from scan_pipeline.defs.runs import run_job
+
+    settings = load_settings()
+    pipeline = Pipeline(settings)
+    last = pipeline.calendar.parse(session_session) if session_session else None
+    sessions = pipeline.rerun_sessions(last)
+    started = time.perf_counter()
+    with progress_bars(REMARKS) as display:
+        finished = run_job(settings, "incremental_scan", sessions, display, ops={"scan_results": {"incremental": True}})
+    for session in sessions:
+        said = finished.metadata["incremental_deltas"][str(session)].get("said", "scanned whole: it is not kept")
+        changes = ", ".join(
+            f"{finished.number('scan_results', session, f'hits_{change}'):,.0f} {change}"
+            for change in ("new", "gone", "moved")
+        )
+        OUT.print(f"{session}: {said}; hits: {changes}", soft_wrap=True)
+    OUT.print(f"{time.perf_counter() - started:.2f} s in all with Dagster.{_calls(finished)}")
+    _print_failed_checks(finished)
+
+
+@main.command()
+@click.option("--session", "sessions", multiple=True, metavar="YYYY-MM-DD", help="Twice: from which one to which.")
+@click.option("--since", metavar="RUN", help="A run's id, or its begin: what changed after it.")
+def diff(sessions: tuple[str, ...], since: str | None) -> None:
+    """Show hits that entered, left or moved, between two sessions or since a run."""
+    from scan_pipeline.report.diff import between_sessions, print_changes, since_run
+
+    if bool(since) == bool(sessions) or (sessions and len(sessions) != 2):
+        raise SessionError("Give two sessions, --session A --session B, or a run, --since RUN.")
+    pipeline = Pipeline(load_settings())
+    with pipeline.store.read() as connection:
+        if since:
+            print_changes(OUT, f"since run {since}", since_run(connection, since))
+        else:
+            first, second = map(pipeline.calendar.parse, sessions)
+            print_changes(OUT, f"{first} to {second}", between_sessions(connection, first, second))
+
+
+@main.command()
 @_session("session", "The session; the last scanned one if left out.")
 @click.option("--scanner", help="Only this scanner.")
 @click.option("--symbol", help="Only this symbol.")

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from scan_pipeline.defs import checks, metadata
-from scan_pipeline.defs.config import screen_config, to_limits
+from scan_pipeline.defs.config import ScanConfig, screen_config, to_limits
 from scan_pipeline.defs.resources import Pipelines
 from scan_pipeline.errors import ScanPipelineError
 from scan_pipeline.features.catalogue import HISTORY_SESSIONS, SCREEN_SESSIONS
@@ -92,20 +92,34 @@ def build_assets(
 
     @dg.asset(
         **common,
-        kinds={"duckdb", "numpy", "sql"},
+        kinds={"duckdb"},
         deps=["prefiltered_symbols", "splits", history("price_bars", HISTORY_SESSIONS)],
+    )
+    def incremental_deltas(context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]) -> None:
+        """For every symbol what changed since the session was last scanned, and whether it is scanned again."""
+        with _step(context, pipelines) as step:
+            found = {one.session: one for one in step.pipeline.find_changes(step.sessions, context.run.run_id)}
+            for session in step.sessions:
+                step.landed(session, metadata.deltas(found.get(session)))
+
+    @dg.asset(
+        **common,
+        kinds={"duckdb", "numpy", "sql"},
+        deps=["prefiltered_symbols", "incremental_deltas", "splits", history("price_bars", HISTORY_SESSIONS)],
         check_specs=[checks.scanner_check(scanner) for scanner in scanners],
     )
-    def scan_results(context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare class
+    def scan_results(
+        context: dg.AssetExecutionContext, config: ScanConfig, pipelines: dg.ResourceParam[Pipelines]
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare class
         """The ranked hits of every scanner. Also published as Parquet, one file a session."""
         outcomes = []
         with _step(context, pipelines) as step:
-            for one in step.pipeline.scan(step.sessions, context.run.run_id):
+            for one in step.pipeline.scan(step.sessions, context.run.run_id, incremental=config.incremental):
                 outcomes += one.outcomes
                 step.landed(one.session, metadata.scanned(one, pipelines.settings.results_dir), now=True)
         return dg.MaterializeResult(check_results=checks.scanner_results(scanners, outcomes))
 
-    return [splits, price_bars, universe, prefiltered_symbols, scan_results]
+    return [splits, price_bars, universe, prefiltered_symbols, incremental_deltas, scan_results]
 
 
 class _Step:

@@ -4,7 +4,7 @@ A step in a process of its own is not told when the run's process is killed; it 
 run, whoever ended that.
 """
 
-import os
+import multiprocessing
 import time
 from typing import Any
 
@@ -20,13 +20,14 @@ class Cancellation:
 
     def __init__(self, instance: Any, run_id: str) -> None:
         self._instance, self._run_id = instance, run_id
-        self._parent = os.getppid()
+        # Not the parent that the system knows: that of a step may be a server that forks, and outlives the run.
+        self._run_process = multiprocessing.parent_process()
         self._asked_at = time.monotonic()
         self._is_over = False
 
     def __call__(self) -> bool:
         """Whether to stop."""
-        if os.getppid() != self._parent:
+        if self._run_process is not None and not self._run_process.is_alive():
             self._is_over = True
         elif time.monotonic() - self._asked_at >= ASK_EVERY:
             self._asked_at = time.monotonic()

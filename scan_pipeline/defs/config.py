@@ -1,4 +1,4 @@
-"""Run configuration that the Launchpad shows: the limits of the screen, typed, with defaults from the settings."""
+"""Run configuration that the Launchpad shows: the screen's limits, with defaults from the settings, and the scan's."""
 
 from typing import Any, get_args
 
@@ -7,6 +7,14 @@ import msgspec
 from pydantic import Field, create_model
 
 from scan_pipeline.screening.limits import ScreenLimits
+
+
+class ScanConfig(dg.Config):
+    """How a session is scanned."""
+
+    incremental: bool = Field(
+        default=False, description="Only what changed since its last scan; the hits are those of a full scan."
+    )
 
 
 def screen_config(defaults: ScreenLimits) -> type[dg.Config]:

@@ -5,11 +5,15 @@ seconds long, and a process for each would cost more than the work. Scripts run 
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from msgspec.structs import replace
 
+from scan_pipeline.defs.resources import Pipelines
 from scan_pipeline.defs.scripts import GROUP, shards_in_processes
+from scan_pipeline.errors import ScanPipelineError
+from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.sessions import NEW_YORK, Calendar
 
 if TYPE_CHECKING:  # what define_asset_job returns has no public name
@@ -18,7 +22,8 @@ if TYPE_CHECKING:  # what define_asset_job returns has no public name
 #: Two hours after the regular close, when the vendors' end-of-day bars are there.
 NIGHTLY_CRON = "0 18 * * 1-5"
 
-NIGHTLY_SCAN, BACKFILL, INGEST, SCRIPT_SCAN = "nightly_scan", "backfill", "ingest", "script_scan"
+NIGHTLY_SCAN, BACKFILL, INGEST = "nightly_scan", "backfill", "ingest"
+INCREMENTAL_SCAN, SCRIPT_SCAN = "incremental_scan", "script_scan"
 
 
 def build_jobs(*, has_scripts: bool) -> "list[AssetJob]":
@@ -30,10 +35,12 @@ def build_jobs(*, has_scripts: bool) -> "list[AssetJob]":
         hours: float,
         description: str,
         executor: dg.ExecutorDefinition = dg.in_process_executor,
+        config: dict[str, Any] | None = None,
     ) -> "AssetJob":
         return dg.define_asset_job(
             name,
             selection,
+            config=config,
             executor_def=executor,
             tags={"dagster/max_runtime": str(int(hours * 3600))},
             description=description,
@@ -45,10 +52,51 @@ def build_jobs(*, has_scripts: bool) -> "list[AssetJob]":
         job(BACKFILL, market, 4, "A range of sessions in a single run, each stage in one pass."),
         job(INGEST, dg.AssetSelection.assets("splits", "price_bars"), 4, "Bars and splits of one session or a range."),
     ]
+    jobs.append(
+        job(
+            INCREMENTAL_SCAN,
+            market,
+            0.5,
+            "Sessions that were scanned before: corrections, what changed, and that alone scanned again.",
+            config={"ops": {"scan_results": {"config": {"incremental": True}}}},
+        )
+    )
     if has_scripts:
         words = "The user's scripts, unmodified, on one session or a range."
         jobs.append(job(SCRIPT_SCAN, dg.AssetSelection.groups(GROUP), 4, words, shards_in_processes))
     return jobs
+
+
+def build_change_sensor(pipelines: Pipelines) -> dg.SensorDefinition:
+    """Starts an incremental scan of the newest sessions when what their results are made of has changed."""
+
+    @dg.sensor(
+        job_name=INCREMENTAL_SCAN,
+        name="incremental_scan_on_change",
+        minimum_interval_seconds=60,
+        description="When bars, splits, reference data, the screen's limits or a scanner's file changed.",
+    )
+    def on_change(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        settings = pipelines.settings
+        pipeline = Pipeline(replace(settings, store_wait_seconds=0))
+        limits = str(settings.screen)
+        try:
+            stale = pipeline.stale_sessions()
+            sessions = pipeline.rerun_sessions() if stale or context.cursor not in (None, limits) else []
+        except ScanPipelineError as error:
+            return dg.SkipReason(str(error))  # the database is busy, or nothing has been scanned yet: asked again soon
+        context.update_cursor(limits)
+        if not sessions:
+            return dg.SkipReason("Nothing changed since the last scan.")
+        first, last = sessions[0], sessions[-1]
+        return dg.RunRequest(
+            partition_key=str(last) if first == last else None,
+            tags={} if first == last else {
+                "dagster/asset_partition_range_start": str(first), "dagster/asset_partition_range_end": str(last),
+            },
+        )  # fmt: skip
+
+    return on_change
 
 
 def build_script_sensor(jobs: "list[AssetJob]") -> dg.SensorDefinition:

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from scan_pipeline.changes.deltas import Deltas
 from scan_pipeline.providers.base import Provider
 from scan_pipeline.screening.screen import REASONS, Funnel
 from scan_pipeline.script_pipeline import ScriptRun
@@ -63,6 +64,22 @@ def funnel(one: Funnel) -> dict[str, Any]:
     }
 
 
+def deltas(one: Deltas | None) -> dict[str, Any]:
+    """What changed since the session was last scanned, by kind; None: the session is not kept for reruns."""
+    if one is None:
+        return {"not_kept": "Only the newest sessions of a range are kept for reruns: this one is scanned whole."}
+    kinds = [(kind, count, one.rescanned.get(kind, 0)) for kind, count in one.changes.items()]
+    return {
+        "symbols": one.symbols,
+        "rescan": one.rescan,
+        "cached": one.symbols - one.rescan,
+        "said": str(one),
+        "cached_since": f"{one.cached_since:%Y-%m-%d %H:%M} UTC" if one.cached_since else "nothing is cached",
+        "changes": _table(("change", "symbols", "scanned again"), kinds),
+        **{f"changed_{kind}": count for kind, count in one.changes.items() if kind != "none"},
+    }
+
+
 def scanned(one: ScannedSession, results_dir: Path) -> dict[str, Any]:
     """Counts, the hits of every scanner as a table, and where they are published."""
     by_scanner = defaultdict(list)
@@ -75,6 +92,15 @@ def scanned(one: ScannedSession, results_dir: Path) -> dict[str, Any]:
     return {
         "hits": len(one.hits),
         "scanned_symbols": one.scanned_symbols,
+        "rescanned_symbols": one.rescanned_symbols,
+        "cached_symbols": one.scanned_symbols - one.rescanned_symbols,
+        "cached_share": round(1 - one.rescanned_symbols / one.scanned_symbols, 4) if one.scanned_symbols else 0.0,
+        **{f"hits_{change}": count for change, count in one.hit_changes.items()},
+        **(
+            {"cached": "Nothing that the session is made of changed: its results are those of before."}
+            if one.is_cached
+            else {}
+        ),
         "scanners_failed": sum(outcome.hits is None for outcome in one.outcomes),
         "history_sessions": one.history_sessions,
         "history_wanted": one.history_wanted,

@@ -57,8 +57,9 @@ def run_job(
     sessions: Sequence[date],
     display: Display | None,
     assets: Sequence[str] | None = None,
+    ops: Mapping[str, Any] | None = None,
 ) -> FinishedRun:
-    """Run a job (or only some of its `assets`) for one session or a range, in this process.
+    """Run a job (or only some of its `assets`) for one session or a range, in this process; `ops` configures them.
 
     Raises RunFailed, and KeyboardInterrupt on Ctrl-C.
     """
@@ -77,7 +78,7 @@ def run_job(
                 partition_key=tags.get("dagster/partition"),
                 tags=tags,
                 asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
-                run_config=dict(_QUIET),
+                run_config={**_QUIET, "ops": {op: {"config": config} for op, config in (ops or {}).items()}},
                 raise_on_error=False,
             ),
         )

@@ -106,11 +106,12 @@ def _script_asset(partitions: dg.PartitionsDefinition[str], script: Script) -> d
                 given = [msgspec.convert(one["outcome"], ShardOutcome) for one in shards if one["folder"] == folder]
                 runs.append(scripts.merge(read_plan(Path(folder)), given))
                 scripts.store(runs[-1])
-            nothing = [run for run in runs if run.fault and not run.hits]
-            if nothing:
-                raise ScriptError("\n".join(run.fault for run in nothing))
+            faults = [
+                f"As of {run.plan.as_of}: {run.fault}" if len(runs) > 1 else run.fault for run in runs if run.fault
+            ]
+            if all(run.fault and not run.hits for run in runs):
+                raise ScriptError("\n".join(faults))
         yield dg.Output(None, "result", metadata=metadata.script_runs(runs))
-        faults = [run.fault for run in runs if run.fault]
         yield dg.AssetCheckResult(
             asset_key=key,
             check_name=ended.name,
