@@ -8,7 +8,7 @@ bars did not give them.
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import accumulate
 from typing import Any
@@ -27,7 +27,7 @@ from scan_pipeline.gateway.bars import (
     milliseconds,
     number_of,
 )
-from scan_pipeline.gateway.market import Market
+from scan_pipeline.gateway.market import Day, Market
 from scan_pipeline.gateway.requests import (
     Refusal,
     Reply,
@@ -52,17 +52,25 @@ def grouped_daily(market: Market, session: date, adjusted: bool) -> Reply:
     if day is None:
         lacking = "whole days" if market.calendar.is_session(session) else ""
         return Reply(_envelope([], adjusted), lacking=lacking)
-    if adjusted and (factors := market.factors(day.session)):
-        factor = np.ones(len(day.symbols))
-        for position, symbol in enumerate(day.symbols):
-            if symbol in factors:
-                factor[position] = factors[symbol]
-        day = replace(
-            day, v=day.v / factor, **{name: getattr(day, name) * factor for name in ("vw", "o", "c", "h", "l")}
-        )
-    v, vw, o, c, h, low, n = listed(day)
+    columns = listed(day)
+    if adjusted:
+        _adjust(day, market.factors(day.session), columns)
+    v, vw, o, c, h, low, n = columns
     t = [milliseconds(day.session, CLOSE)] * len(day.symbols)
     return Reply(_envelope(list(map(SymbolBar, day.symbols, v, vw, o, c, h, low, t, n)), adjusted))
+
+
+def _adjust(day: Day, factors: Mapping[str, float], columns: list[list[Any]]) -> None:
+    """Put the few rows whose symbol has a split to come in their place, as `listed` writes them."""
+    places = [place for place, symbol in enumerate(day.symbols) if symbol in factors]
+    if not places:
+        return
+    factor = np.array([factors[day.symbols[place]] for place in places])
+    v, *prices = (getattr(day, name)[places] for name in ("v", "vw", "o", "c", "h", "l"))
+    changed = listed(Day(day.session, [], *[v / factor, *(one * factor for one in prices), day.n[places]]))
+    for whole, part in zip(columns, changed, strict=True):
+        for place, value in zip(places, part, strict=True):
+            whole[place] = value
 
 
 def previous_close(market: Market, ticker: str, adjusted: bool) -> Reply:

@@ -6,6 +6,7 @@ whole table, which is in the order of sessions: after some tickers the view's ba
 own in the order of symbols. A market is used by one thread at a time.
 """
 
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -22,8 +23,9 @@ from scan_pipeline.gateway.bars import COLUMNS, VALUES, Bars, Events, Floats, co
 from scan_pipeline.sessions import Calendar
 from scan_pipeline.store.connection import Connection
 
-#: Days that are read together at most, and that are kept.
-DAYS_AHEAD, DAYS_KEPT = 16, 24
+#: Days that are read together at most, and bytes of days that are kept: a year of 3,000 symbols, and its days are asked
+#: for twice, adjusted and not.
+DAYS_AHEAD, DAYS_KEPT_BYTES = 32, 64 * 2**20
 #: Tickers read one by one before all bars are copied in the order of symbols.
 SINGLE_READINGS = 6
 #: Bytes of tickers' bars that are kept.
@@ -44,6 +46,11 @@ class Day:
     l: Floats  # noqa: E741
     n: Floats
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all columns; the symbols' texts are shared with other days."""
+        return 8 * 8 * len(self.symbols)
+
 
 @dataclass
 class Market:
@@ -53,7 +60,9 @@ class Market:
     calendar: Calendar
     #: The last day that there is, and of whose splits adjusted prices know.
     today: date
-    _days: "LRUCache[date, Day]" = field(default_factory=lambda: LRUCache(DAYS_KEPT))
+    _days: "LRUCache[date, Day]" = field(
+        default_factory=lambda: LRUCache(DAYS_KEPT_BYTES, getsizeof=lambda day: day.nbytes + 500)
+    )
     _bars: "LRUCache[str, Bars]" = field(
         default_factory=lambda: LRUCache(BARS_KEPT_BYTES, getsizeof=lambda bars: bars.nbytes + 200)
     )
@@ -147,16 +156,19 @@ class Market:
         low, high = (index, index + self._together) if step > 0 else (index - self._together + 1, index + 1)
         around = [day for day in self.calendar.days[max(low, 0) : high].tolist() if day in self.held]
         found = connection.execute(
-            f"select session, symbol, {COLUMNS} from price_bars where session between ? and ? order by session, symbol",
-            [around[0], around[-1]],
+            f"select session, symbol, {COLUMNS} from price_bars where session between ? and ?", [around[0], around[-1]]
         ).fetchnumpy()
         sessions, symbols = days(found["session"]), found["symbol"]
         columns = [column(found[name]) for name in VALUES]
+        # The table is in this order, but for what was corrected later: to sort it all would take as long as to read it.
+        if (sessions[1:] < sessions[:-1]).any():
+            order = np.argsort(sessions, kind="stable")
+            sessions, symbols, columns = sessions[order], symbols[order], [one[order] for one in columns]
         for day in around:
             begin, end = np.searchsorted(sessions, [number_of(day), number_of(day) + 1])
             part = slice(int(begin), int(end))
             # Copies: a part of an array would keep the whole.
-            self._days[day] = Day(number_of(day), symbols[part].tolist(), *(one[part].copy() for one in columns))
+            self._days[day] = _day(number_of(day), symbols[part].tolist(), [one[part].copy() for one in columns])
 
     def _read_bars(self, symbol: str) -> Bars:
         if self._copy is None:
@@ -193,3 +205,11 @@ def _bars_of(connection: Connection, table: str, symbol: str, order: str) -> Bar
     ).fetchnumpy()
     sessions = days(found["session"])
     return Bars(sessions, midnights(sessions), *(column(found[name]) for name in VALUES))
+
+
+def _day(session: int, symbols: list[str], columns: list[Floats]) -> Day:
+    names = list(map(sys.intern, symbols))  # one text a symbol, however many days there are
+    if names != sorted(names):
+        order = sorted(range(len(names)), key=names.__getitem__)
+        names, columns = [names[place] for place in order], [one[order] for one in columns]
+    return Day(session, names, *columns)
