@@ -17,6 +17,7 @@ The algorithm of a run of script X as of session S (or over a range that ends at
 """
 
 import os
+import re
 import shutil
 import threading
 import time
@@ -51,6 +52,7 @@ from scan_pipeline.store.scripts import (
     ScriptOutcome,
     bars_version,
     replace_script_run,
+    sessions_lacking,
     symbols_held,
     symbols_passed,
 )
@@ -61,6 +63,9 @@ SCREENED_ABOVE = 100
 KEPT_BYTES = 32 * 2**20
 #: The time of day in New York at which a script believes to run.
 EVENING = clock(18)
+#: Of a script's last line, this much is told.
+LONGEST_WORDS = 300
+_ONLY_CODE = re.compile(r"^exit: \d+$")
 #: What a shard's end is called, by the first word of what the warden says ended it, with what to do.
 _ENDS = {
     "timeout": "took longer than {seconds:g} s and was ended. Raise SCAN_SCRIPT_TIMEOUT_SECONDS or --timeout, or give "
@@ -105,6 +110,10 @@ class ShardPlan(msgspec.Struct, frozen=True):
     def shard_folder(self, number: int) -> Path:
         """Where shard `number`, counted from 1, leaves everything."""
         return Path(self.folder) / f"shard-{number:02}"
+
+    def read_symbols(self) -> list[str]:
+        """The symbols that the script is shown, all shards together."""
+        return (Path(self.folder) / "symbols.txt").read_text(encoding="utf-8").splitlines()
 
 
 class ShardOutcome(msgspec.Struct, frozen=True):
@@ -210,11 +219,13 @@ class ScriptPipeline:
                 f"`requirements` of {script.path.with_suffix('.toml')}, or a Python that has it in `python`."
             )
         with self.pipeline.store.read() as connection:
-            held = symbols_held(connection, as_of)
-            if not held:
+            lacking = sessions_lacking(connection, sessions)
+            if lacking:
                 raise ScriptError(
-                    f"No bar up to {as_of} is held. `scan-pipeline ingest --to {as_of} --from …` takes some in."
+                    f"No bar of {_named(lacking)} is held, so {script.name} cannot be run as of then. "
+                    f"`scan-pipeline ingest --from {lacking[0]} --to {lacking[-1]}` takes them in."
                 )
+            held = symbols_held(connection, as_of)
             shown, is_screened, remark = self._shown(
                 script, held, symbols_passed(connection, sessions), sessions, options
             )
@@ -270,22 +281,23 @@ class ScriptPipeline:
         if passed is None:
             if asked:
                 raise ScriptError(
-                    f"{sessions[0]} to {sessions[-1]} is not screened as a whole, so there is nothing to choose "
-                    f"symbols by. `scan-pipeline run --session {sessions[-1]}` screens it; --no-screen shows all."
+                    f"{_named(sessions)} is not screened{'' if len(sessions) == 1 else ' as a whole'}, so there is "
+                    f"nothing to choose symbols by. `scan-pipeline run --session {sessions[-1]}` screens a session; "
+                    "--no-screen shows all symbols."
                 )
-            return held, False, "All symbols were shown: not every session is screened yet."
+            return held, False, f"All symbols were shown: {_named(sessions)} is not screened yet."
         both = sorted(set(passed) & set(held))
         if not both:
             raise ScriptError(
-                f"No symbol passed the screen from {sessions[0]} to {sessions[-1]}: there is nothing to show to "
-                f"{script.name}. Loosen the limits SCAN_SCREEN__…, or use --no-screen."
+                f"No symbol passed the screen of {_named(sessions)}: there is nothing to show to {script.name}. Loosen "
+                "the limits SCAN_SCREEN__…, or use --no-screen."
             )
         return both, True, ""
 
     def run_shard(self, plan: ShardPlan, number: int, is_cancelled: Callable[[], bool] = lambda: False) -> ShardOutcome:
         """Step 2. What the script does wrong is in the outcome's `fault`; only our own faults are raised."""
         settings, folder = self.pipeline.settings, plan.shard_folder(number)
-        symbols = _slice(_lines(Path(plan.folder) / "symbols.txt"), number, plan.shards)
+        symbols = _slice(plan.read_symbols(), number, plan.shards)
         gateway = Gateway(
             self.pipeline.store,
             self.pipeline.calendar,
@@ -332,8 +344,14 @@ class ScriptPipeline:
         def serve(listener: Any) -> AbstractContextManager[object]:
             return running(gateway, listener, authority.server_context())
 
-        with started(scene, serve) as supervised:
-            ended = supervised.watch(on_look, is_cancelled)
+        try:
+            with started(scene, serve) as supervised:
+                ended = supervised.watch(on_look, is_cancelled)
+        except OSError as error:
+            raise ScriptError(
+                f"Shard {number} of {plan.script} cannot be run in {folder}: {error.strerror or error}. Is the folder "
+                "there, and room on the disk? Run it again."
+            ) from error
         counts = gateway.counts
         outcome = ShardOutcome(
             number=number,
@@ -363,7 +381,12 @@ class ScriptPipeline:
                 f"Of the {plan.shards} shards of {plan.script}, these are missing: {', '.join(map(str, missing))}. "
                 "Nothing is merged from a part. Run it again as a whole."
             )
-        shown = _lines(Path(plan.folder) / "symbols.txt")
+        gone = [number for number in numbers if not (plan.shard_folder(number) / "outcome.json").exists()]
+        if gone:
+            raise ScriptError(
+                f"What shard {gone[0]} of {plan.script} left in {plan.shard_folder(gone[0])} is gone. Run it again."
+            )
+        shown = plan.read_symbols()
         slices = [set(_slice(shown, number, plan.shards)) for number in numbers]
         with self.pipeline.store.read() as connection:
             held = set(symbols_held(connection, plan.as_of))
@@ -389,9 +412,16 @@ class ScriptPipeline:
         with self.pipeline.store.write() as connection:
             replace_script_run(connection, run.outcome, hits, run.plan.run_id, partial=run.is_partial)
 
-    def run_here(self, name: str, sessions: Sequence[date], run_id: str, options: RunOptions) -> ScriptRun:
-        """Steps 1 to 3 in this process, as many shards at once as there are processors. Nothing is stored."""
+    def run_here(
+        self, name: str, sessions: Sequence[date], run_id: str, options: RunOptions, result: str = ""
+    ) -> ScriptRun:
+        """Steps 1 to 3 in this process, as many shards at once as there are processors. Nothing is stored.
+
+        `result`: where hits are taken from, as a sidecar may say it; for runs whose hits are to be compared.
+        """
         plan = self.plan(name, sessions, run_id, options)
+        if result:
+            plan = msgspec.structs.replace(plan, pinned_result=result)
         stop = threading.Event()
         with ThreadPoolExecutor(len(_processors())) as pool:
             shards = [pool.submit(self.run_shard, plan, number, stop.is_set) for number in range(1, plan.shards + 1)]
@@ -411,8 +441,11 @@ class ScriptPipeline:
 
 
 def read_plan(folder: Path) -> ShardPlan:
-    """The plan of a run, from its folder."""
-    return msgspec.json.decode((folder / "plan.json").read_bytes(), type=ShardPlan)
+    """The plan of a run, from its folder. Raises ScriptError where it is gone."""
+    try:
+        return msgspec.json.decode((folder / "plan.json").read_bytes(), type=ShardPlan)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ScriptError(f"The folder of the run, {folder}, is gone, or not on this machine. Run it again.") from error
 
 
 def read_progress(plan_folder: Path) -> list[ShardProgress]:
@@ -421,6 +454,11 @@ def read_progress(plan_folder: Path) -> list[ShardProgress]:
     for path in sorted(plan_folder.glob("shard-*/progress.json")):
         found.append(msgspec.json.decode(path.read_bytes(), type=ShardProgress))
     return found
+
+
+def _named(sessions: Sequence[date]) -> str:
+    """A session, or the range that several span."""
+    return str(sessions[0]) if len(sessions) == 1 else f"{sessions[0]} to {sessions[-1]}"
 
 
 def _slice(symbols: Sequence[str], number: int, shards: int) -> list[str]:
@@ -432,10 +470,6 @@ def _processors() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines()
 
 
 def _write_aside(path: Path, content: bytes) -> None:
@@ -471,11 +505,22 @@ def _fault(plan: ShardPlan, number: int, ended: Ended, limits: Limits) -> str:
         return _ENDS[kind].format(why=why, **asdict(limits))
     harvest = plan.shard_folder(number) / "harvest.json"
     error = msgspec.json.decode(harvest.read_bytes()).get("error") if harvest.exists() else None
-    if error:
-        return f"crashed: {error}"
+    if error and not _ONLY_CODE.match(error):
+        return f"crashed: {' '.join(error.split())}"
     if ended.exit_code < 0:
         return f"was killed by signal {-ended.exit_code}"
-    return f"ended with exit code {ended.exit_code}" if ended.exit_code > 0 else ""
+    if not ended.exit_code:
+        return ""
+    said = _last_line(plan.shard_folder(number) / "stderr.txt")
+    return f"ended with exit code {ended.exit_code}" + (f": {said}" if said else "")
+
+
+def _last_line(path: Path) -> str:
+    """The last words of a program that says no more than an exit code; argparse says there what it lacks."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4096))
+        lines = file.read().decode("utf-8", "replace").split("\n")
+    return next((line.strip()[:LONGEST_WORDS] for line in reversed(lines) if line.strip()), "")
 
 
 def _faults(choice: Choice, outcomes: Sequence[ShardOutcome]) -> dict[int, str]:
@@ -516,7 +561,9 @@ def _joined(plan: ShardPlan, faults: Mapping[int, str], others: Sequence[str], h
     for fault in dict.fromkeys(faults.values()):
         numbers = [number for number, one in faults.items() if one == fault]
         which = f" ({len(numbers)} of {plan.shards} shards)" if plan.shards > 1 else ""
-        said.append(f"{plan.script} {fault}{which}. What it said: {plan.shard_folder(numbers[0]) / 'stderr.txt'}.")
+        said.append(f"{plan.script} {fault}{which}{'' if fault.endswith(('.', '!')) else '.'}")
+    if faults:
+        said.append(f"What it said: {plan.shard_folder(min(faults)) / 'stderr.txt'}.")
     said += others
     if hits:
         said.append(f"{hits:,} hits were found all the same; they are kept, marked partial.")

@@ -7,19 +7,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import click
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from scan_pipeline.cli.display import progress_bars
 from scan_pipeline.errors import ScriptError
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.progress import Display, Monitor
 from scan_pipeline.settings import Settings, load_settings
+
+if TYPE_CHECKING:  # Dagster takes a second to load
+    from scan_pipeline.defs.runs import RunFailed
 
 OUT = Console(width=None if sys.stdout.isatty() else 140)
 REMARKS = Console(stderr=True)
@@ -33,7 +34,7 @@ def script() -> None:
 
 
 @script.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option("--replace", is_flag=True, help="Replace a script of that name.")
 def add(file: Path, replace: bool) -> None:
     """Copy FILE to the scripts, say what it is, and make ready its environment."""
@@ -44,28 +45,29 @@ def add(file: Path, replace: bool) -> None:
     from scan_pipeline.scripts.supervise import RUNTIME_DIR
 
     settings = load_settings()
-    one = add_script(file, settings.scripts_dir, replace=replace, say=OUT.print)
+    one = add_script(file, settings.scripts_dir, replace=replace, say=_say)
     if one.fault:
         raise ScriptError(f"{one.fault} The script is added.")
     print_inspection(OUT, one)
     needs = requirements_of(one.inspection, one.sidecar)
     if needs.remark:
-        OUT.print(needs.remark, markup=False, soft_wrap=True)
+        _say(needs.remark)
     with REMARKS.status("Making ready its environment …"):
         python = prepare_environment(needs, settings.environments_dir, RUNTIME_DIR, REMARKS.print)
         missing = missing_imports(python, [*one.inspection.imports])
-    OUT.print(f"environment   {python.parent.parent}")
+    _say(f"environment   {python.parent.parent}")
     if missing:
         raise ScriptError(
             f"Its environment lacks {', '.join(missing)}. Name the package in `requirements` of "
             f"{one.path.with_suffix('.toml')}, or a Python that has it in `python`. The script is added."
         )
-    OUT.print(f"\nNext: scan-pipeline script run {one.name} --session YYYY-MM-DD")
+    _say(f"\nNext: scan-pipeline script run {one.name}")
 
 
 @script.command("list")
 def list_() -> None:
     """List the scripts, and how their last runs ended."""
+    from scan_pipeline.report.scripts import print_scripts
     from scan_pipeline.script_pipeline import ScriptPipeline
     from scan_pipeline.store.scripts import read_script_outcomes
 
@@ -78,16 +80,7 @@ def list_() -> None:
         with pipeline.store.read() as connection:
             for outcome in read_script_outcomes(connection):
                 outcomes.setdefault(outcome["script"], outcome)
-    table = Table(box=None, pad_edge=False)
-    for name in ("script", "kind", "last run as of", "hits", "outcome"):
-        table.add_column(name)
-    for one in found:
-        last = outcomes.get(one.name)
-        said = one.fault or (last["message"] or "ok" if last else "never run")
-        kind = "" if one.fault else one.inspection.kind
-        cells = (str(last["as_of"]), str(last["hits"])) if last else ("–", "–")
-        table.add_row(one.name, kind, *cells, escape(said))
-    OUT.print(table)
+    print_scripts(OUT, found, outcomes)
 
 
 def _sessions(command: Any) -> Any:
@@ -116,7 +109,7 @@ def run(
     timeout: float | None,
 ) -> None:
     """Run a script as of a session, or over a range, and show its hits."""
-    from scan_pipeline.defs.runs import run_script
+    from scan_pipeline.defs.runs import RunFailed, run_script
     from scan_pipeline.report.scripts import print_script_run
     from scan_pipeline.script_pipeline import ScriptPipeline
     from scan_pipeline.store.scripts import read_script_hits, read_script_outcomes
@@ -127,15 +120,20 @@ def run(
     one = scripts.get(name)
     sessions = _given_sessions(pipeline, session_session, from_session, to_session)
     started = time.perf_counter()
-    with progress_bars(REMARKS) as display, _watched(settings, one.name, display):
-        _, fault = run_script(
-            settings, one.name, sessions, {"shards": shards, "screen": screen, "timeout_seconds": timeout}
-        )
+    try:
+        with progress_bars(REMARKS) as display, _watched(settings, one.name, display):
+            _, fault = run_script(
+                settings, one.name, sessions, {"shards": shards, "screen": screen, "timeout_seconds": timeout}
+            )
+    except RunFailed as failed:
+        raise _told_of(one.name, failed) from failed
     with pipeline.store.read() as connection:
         for run_sessions in scripts.runs_of(one.name, sessions):
             as_of = run_sessions[-1]
             outcome = next(o for o in read_script_outcomes(connection, one.name) if o["as_of"] == as_of)
-            print_script_run(OUT, outcome, read_script_hits(connection, one.name, as_of), LISTED)
+            # What went wrong is told once, at the end.
+            told = (fault.partition(f"As of {as_of}: ")[2] or fault).partition(" As of ")[0]
+            print_script_run(OUT, outcome, read_script_hits(connection, one.name, as_of), LISTED, told)
     OUT.print(f"{time.perf_counter() - started:.1f} s in all with Dagster.")
     if fault:
         raise ScriptError(fault)
@@ -155,7 +153,7 @@ def check(
     timeout: float | None,
 ) -> None:
     """Run a script whole and sharded, screened and unscreened, and show every hit that differs."""
-    from scan_pipeline.report.scripts import print_difference
+    from scan_pipeline.report.scripts import print_difference, print_hidden
     from scan_pipeline.script_pipeline import RunOptions, ScriptPipeline, ScriptRun
     from scan_pipeline.scripts.merging import compare
     from scan_pipeline.scripts.sidecar import pin
@@ -165,42 +163,51 @@ def check(
     scripts = ScriptPipeline(pipeline)
     one = scripts.get(name)
     sessions = _given_sessions(pipeline, session_session, from_session, to_session)
+    if len(scripts.runs_of(one.name, sessions)) > 1:
+        raise ScriptError(
+            f"{one.name} takes no range: its runs are of one session each. Check one: --session {sessions[-1]}."
+        )
     number = shards or max(2, settings.script_shards)
-    ways = {
-        "whole, all symbols": RunOptions(1, False, timeout),
-        f"{number} shards, all symbols": RunOptions(number, False, timeout),
-        f"{number} shards, screened": RunOptions(number, True, timeout),
-    }
-    runs: dict[str, ScriptRun] = {}
-    for way, options in ways.items():
+    source = ""
+
+    def run_as(way: str, shards: int, *, screen: bool) -> ScriptRun:
         started = time.perf_counter()
         with progress_bars(REMARKS) as display, _watched(settings, one.name, display):
-            runs[way] = scripts.run_here(one.name, sessions, uuid4().hex, options)
-        found = runs[way]
-        OUT.print(
+            # All ways look for hits where the first one found them: like is compared with like.
+            found = scripts.run_here(
+                one.name, sessions, uuid4().hex, RunOptions(shards, screen, timeout), result=source
+            )
+        if found.fault:
+            raise ScriptError(f"{way}: {found.fault} Nothing can be compared.")
+        _say(
             f"{way}: {len(found.hits):,} hits on {found.plan.symbols_shown:,} symbols, "
             f"{time.perf_counter() - started:.1f} s, a shard took at most {found.outcome.peak_mib:,.0f} MiB"
         )
-        if found.fault:
-            raise ScriptError(f"{way}: {found.fault} Nothing can be compared.")
-    whole, sharded, screened = runs.values()
+        return found
+
+    whole = run_as("whole, all symbols", 1, screen=False)
+    source = whole.outcome.source
+    sharded = run_as(f"{number} shards, all symbols", number, screen=False)
     by_shards = compare(whole.hits, sharded.hits)
     print_difference(OUT, "whole against shards", by_shards)
     beside = one.path.with_suffix(".toml")
-    # What the screen leaves out is compared between runs of the same shards.
-    by_screen = compare(sharded.hits, screened.hits)
-    print_difference(OUT, "all symbols against screened", by_screen)
+    why = "it compares symbols with each other: found by `scan-pipeline script check`"
     if not by_shards.is_empty:
-        pin(beside, "shards", 1, "it compares symbols with each other: found by `scan-pipeline script check`")
-        OUT.print(
-            "[yellow]It compares symbols with each other, or depends on what it is shown[/]: "
-            f"{beside} now says `shards = 1`, and it runs whole."
-        )
+        pin(beside, "shards", 1, why)
+        _say(f"It compares symbols with each other: {beside} now says `shards = 1`, and it runs whole.")
+    number = number if by_shards.is_empty else 1
+    screened = run_as(f"{number} shards, screened" if number > 1 else "whole, screened", number, screen=True)
+    # What the screen hides cannot be found; what it shows must be found all the same.
+    symbols = set(screened.plan.read_symbols())
+    hidden = [hit for hit in whole.hits if hit.symbol not in symbols]
+    by_screen = compare([hit for hit in whole.hits if hit.symbol in symbols], screened.hits)
+    print_difference(OUT, "all symbols against screened, where both show them", by_screen)
     if not by_screen.is_empty:
-        OUT.print(
-            "Hits on symbols that the screen leaves out are not found when it is screened. "
-            f"`screen = false` in {beside} shows it all symbols."
-        )
+        pin(beside, "screen", False, why)
+        _say(f"What it finds of a symbol depends on others: {beside} now says `screen = false`, and it sees them all.")
+    elif hidden:
+        print_hidden(OUT, hidden)
+        _say(f"To have these too: `screen = false` in {beside}, or --no-screen.")
 
 
 def _given_sessions(pipeline: Pipeline, session: str | None, first: str | None, last: str | None) -> list[date]:
@@ -222,6 +229,24 @@ def _given_sessions(pipeline: Pipeline, session: str | None, first: str | None, 
     if not sessions:
         raise ScriptError(f"There is no session from {first} to {last}.")
     return sessions
+
+
+def _told_of(name: str, failed: "RunFailed") -> "RunFailed":
+    """A failed run in the words of its steps, each once, without the steps' names, which mean nothing here."""
+    lines = []
+    for line in str(failed).splitlines():
+        step, _, words = line.partition(": ")
+        if words.endswith("ChildProcessCrashException"):
+            words = f"The process that ran a shard of {name} was killed, and the shard with it. Run it again."
+        elif words.endswith("DagsterExecutionInterruptedError"):
+            words = f"{name} was ended from outside. Nothing of it is stored."
+        lines.append(words if step.startswith("script_results__") and words else line)
+    return type(failed)("\n".join(dict.fromkeys(lines)), failed.traceback)
+
+
+def _say(line: str) -> None:
+    """A line with paths in it: never broken, never markup."""
+    OUT.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

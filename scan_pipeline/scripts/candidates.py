@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from scan_pipeline.scripts.columns import Table, as_symbol, find_roles, is_date_name, plain, read_days, word_set, words
+from scan_pipeline.scripts.given import unchanged
 from scan_pipeline.scripts.printed import Printed, read_printed
 from scan_pipeline.scripts.values import read_cell, unique_names
 from scan_pipeline.scripts.written import Written, name_words, read_written, stem
@@ -162,7 +163,7 @@ def look(shard_folder: Path, known: Collection[str] | None = None, as_of: date |
     """
     harvest, harvest_note = _read_harvest(shard_folder / HARVEST)
     symbols = known if known is None or isinstance(known, set | frozenset | dict) else frozenset(known)
-    written, notes = read_written(shard_folder / WORK, symbols)
+    written, notes = read_written(shard_folder / WORK, symbols, unchanged(shard_folder))
     printed = read_printed(shard_folder / STDOUT, symbols, as_of)
     candidates: list[Candidate] = []
     looked_at: list[str] = [harvest_note] if harvest_note else []

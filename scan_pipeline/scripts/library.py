@@ -104,19 +104,24 @@ def add_script(
     target = folder / f"{usable_name(source.stem)}.py"
     if target.stem != source.stem:
         say(f"{source.name} is added as {target.name}.")
-    folder.mkdir(parents=True, exist_ok=True)
     beside = Script(source.stem, source, program, inspection=inspection).helpers
     for path, to in [(source, target), *((helper, folder / helper.name) for helper in beside)]:
         _require_free(path, to, replace)
-    for helper in beside:
-        if not _is_same(helper, folder / helper.name):
-            _copy(helper, folder / helper.name)
-            say(f"{helper.name} is added too: the script uses it.")
-    if not _is_same(source, target):
-        _copy(source, target)
-    sidecar = target.with_suffix(".toml")
-    if not sidecar.exists():
-        sidecar.write_text(proposed_sidecar(inspect(decode(program, target), target)), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for helper in beside:
+            if not _is_same(helper, folder / helper.name):
+                _copy(helper, folder / helper.name)
+                say(f"{helper.name} is added too: the script uses it.")
+        if not _is_same(source, target):
+            _copy(source, target)
+        sidecar = target.with_suffix(".toml")
+        if not sidecar.exists():
+            sidecar.write_text(proposed_sidecar(inspect(decode(program, target), target)), encoding="utf-8")
+    except OSError as error:
+        raise ScriptError(
+            f"{source} cannot be copied to {folder}: {error.strerror}. Make that folder writable, or set SCAN_DATA_DIR."
+        ) from error
     return read_script(target)
 
 

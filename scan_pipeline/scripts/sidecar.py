@@ -26,7 +26,7 @@ SYMBOLS = "{symbols}"
 SESSIONS = "{sessions}"
 _DAY = re.compile(r"\{(session|from|to)(?:-(\d{1,5}))?\}")
 _ANY = re.compile(r"\{[A-Za-z_]+[^{}\s]*\}")
-_RESULT = re.compile(r"^(|stdout|global:[^\W\d]\w*|file:[^/\\].*)$")
+_RESULT = re.compile(r"^(|stdout|global:[^\W\d]\w*(\.[^\W\d]\w*)?|file:[^/\\].*)$")
 _REQUIREMENT = re.compile(r"^\s*[A-Za-z0-9]")
 
 

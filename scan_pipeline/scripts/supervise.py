@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from scan_pipeline.errors import ScriptError
+from scan_pipeline.scripts.given import note_given
 
 WARDEN = Path(__file__).with_name("warden.py")
 RUNTIME_DIR = Path(__file__).with_name("runtime")
@@ -191,6 +192,7 @@ def _lay_out(scene: Scene) -> None:
             shutil.copytree(helper, target, dirs_exist_ok=True)
         else:
             shutil.copyfile(helper, target)
+    note_given(scene.folder)
 
 
 def _give(scene: Scene, port: int, alone: bool, link: socket.socket) -> None:

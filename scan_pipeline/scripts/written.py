@@ -54,9 +54,15 @@ class _Unreadable(Exception):
     """A file that is not read, and why."""
 
 
-def read_written(work: Path, known: Collection[str] | None = None) -> tuple[list[Written], list[str]]:
-    """The files below the folder, last written first, and what a reader should know of those left out."""
-    files = sorted(_files(work), key=lambda file: (-file[1], str(file[0])))
+def read_written(
+    work: Path, known: Collection[str] | None = None, given: Collection[str] = ()
+) -> tuple[list[Written], list[str]]:
+    """The files below the folder, last written first, and what a reader should know of those left out.
+
+    `given`: paths in the folder of files that the script did not write.
+    """
+    written_ones = [file for file in _files(work) if file[0].relative_to(work).as_posix() not in given]
+    files = sorted(written_ones, key=lambda file: (-file[1], str(file[0])))
     notes = []
     if len(files) > MOST_FILES:
         notes.append(f"it wrote {len(files):,} files, of which the last {MOST_FILES:,} were looked at")
