@@ -696,6 +696,25 @@ def test_the_next_answer_has_the_new_values_although_the_old_one_was_kept(desk: 
         assert [row["c"] for row in served.get(paths[1]).rows] == [4.625, 5.25, 10.5, 10.5, 10.5]
 
 
+def test_days_are_in_the_order_of_symbols_however_their_bars_came(desk: Desk) -> None:
+    names = ["AAA", "BBB", "CCC"]
+    desk.csv([bar(name, day) for day in WEEK for name in names])
+    desk.ingest(*WEEK)
+    # A correction lays its rows at the table's end: of a day in the middle, and with other rows between them.
+    with desk.pipeline.store.write() as connection:
+        for where in (f"session = DATE '{TUE}' and symbol <> 'CCC'", f"session = DATE '{MON}' and symbol = 'AAA'"):
+            connection.execute(
+                f"create temp table moved as select * from price_bars where {where} order by symbol desc"
+            )
+            connection.execute(f"delete from price_bars where {where}")
+            connection.execute("insert into price_bars select * from moved")
+            connection.execute("drop table moved")
+    with serving(desk.pipeline) as served:
+        for day in (FRI, *WEEK):
+            for adjusted in ("true", "false"):
+                assert [row["T"] for row in served.get(f"{GROUPED}/{day}", adjusted=adjusted).rows] == names
+
+
 def test_what_was_read_before_a_change_is_not_kept_as_if_read_after_it(desk: Desk) -> None:
     desk.csv([bar("AAA", MON)])
     desk.ingest(MON)
