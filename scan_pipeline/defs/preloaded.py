@@ -8,6 +8,8 @@ anything that a fork cannot inherit, such as open files, databases and threads.
 import atexit
 import gc
 from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 
 def _load() -> None:
@@ -21,9 +23,12 @@ def _load() -> None:
     import scan_pipeline.cli.main  # noqa: F401
     from scan_pipeline.definitions import script_job
 
-    # What is wrong is wrong in the step as well, which tells it.
-    with suppress(Exception), dg.DagsterInstance.get():
-        script_job()
+    # An instance of its own: the run's may be set up for the first time meanwhile. What is wrong with the job is wrong
+    # in the step as well, which tells it.
+    with suppress(Exception), TemporaryDirectory() as folder:
+        (Path(folder) / "dagster.yaml").touch()
+        with dg.DagsterInstance.local_temp(folder):
+            script_job()
     # Pages that the collector never touches stay shared with the steps. Frozen objects count as leaks at the end.
     gc.freeze()
     atexit.register(gc.unfreeze)
