@@ -199,3 +199,40 @@ def test_ctrl_c_ends_the_run_in_words(tmp_path: Path, demo_market: Path, setting
     assert "Interrupted. What had landed is kept" in said
     assert "Traceback" not in said
     assert "started" not in terminal.type("status").stdout
+
+
+def test_a_rerun_says_what_it_scanned_again_and_diff_what_became_of_the_hits(scanned: Terminal) -> None:
+    again = scanned.type("rerun").stdout
+    assert "2025-12-30: 0 of" in again
+    assert "symbols rescanned" in again
+    assert "hits: 0 new, 0 gone, 0 moved" in again
+    scanner = scanned.folder / "data" / "scanners" / "gainers.sql"
+    text = scanner.read_text()
+    scanner.write_text(text.replace("limit: 4", "limit: 6"))
+    try:
+        assert "hits: 2 new, 0 gone, 0 moved" in scanned.type("rerun").stdout
+    finally:
+        scanner.write_text(text)
+    runs = duckdb.connect(str(scanned.folder / "data" / "scan.duckdb"), read_only=True)
+    ((before,),) = runs.execute("select any_value(before_run_id) from hit_changes where change = 'new'").fetchall()
+    runs.close()
+    since = scanned.type("diff", "--since", before[:8]).stdout
+    assert " entered, 0 left, 0 moved" in since
+    assert "gainers" in since
+    between = scanned.type("diff", "--session", "2025-12-29", "--session", "2025-12-30").stdout
+    assert "2025-12-29 to 2025-12-30: " in between
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("diff",), "Give two sessions, --session A --session B, or a run, --since RUN."),
+        (("diff", "--session", "2025-12-30", "--session", "2024-01-03"), "2024-01-03 has not been scanned."),
+        (("diff", "--since", "nobody"), "No run nobody has stored hits."),
+        (("rerun", "--session", "2024-01-03"), "2024-01-03 has not been scanned yet."),
+    ],
+)
+def test_reruns_and_differences_of_nothing_are_refused_in_words(
+    scanned: Terminal, words: tuple[str, ...], said: str
+) -> None:
+    assert said in scanned.type(*words, code=1).stderr
