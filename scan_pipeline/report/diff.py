@@ -51,8 +51,8 @@ def since_run(connection: Connection, run_id: str) -> list[HitChange]:
     """
     runs = connection.execute(
         """
-        select run_id, min(at) from (
-            select run_id, scanned_at as at from scanner_outcomes
+        select run_id, min(moment) from (
+            select run_id, scanned_at as moment from scanner_outcomes
             union all select run_id, changed_at from hit_changes
             union all select before_run_id, null from hit_changes
         ) where starts_with(run_id, ?) group by run_id order by 2 nulls first
