@@ -41,6 +41,8 @@ lint: setup ## ruff and the type checker
 
 bench: setup ## the benchmarks, in full
 	$(BIN)/python benchmarks/nightly.py
+	$(BIN)/python benchmarks/fetch.py
+	$(BIN)/python benchmarks/scripts.py
 
 clean: ## remove .venv; data/ stays
 	rm -rf $(VENV) *.egg-info
