@@ -165,7 +165,7 @@ def started(scene: Scene, serve: Callable[[socket.socket], Any]) -> Iterator[Sup
         theirs.close()
         try:
             ours.settimeout(30)
-            ours.sendall(json.dumps({"leave_network": not scene.allowed_hosts}).encode() + b"\n")
+            ours.sendall(json.dumps({"leave_network": _leaves_network(scene)}).encode() + b"\n")
             answer, sockets, _, _ = socket.recv_fds(ours, 4096, 1)
             if not answer:
                 raise ScriptError(f"The warden of {scene.name} could not start; see {scene.folder / 'warden.txt'}.")
@@ -271,6 +271,11 @@ def _authorities(scene: Scene) -> Path:
     everybody = ssl.get_default_verify_paths().cafile
     both.write_bytes(scene.ca_file.read_bytes() + (Path(everybody).read_bytes() if everybody else b""))
     return both.absolute()
+
+
+def _leaves_network(scene: Scene) -> bool:
+    """Whether a network namespace is tried: other hosts cannot be reached from one."""
+    return not scene.allowed_hosts
 
 
 def _has_landlock() -> bool:
