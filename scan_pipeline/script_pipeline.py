@@ -393,10 +393,13 @@ class ScriptPipeline:
         choice = choose([look(plan.shard_folder(number), held, plan.as_of) for number in numbers], plan.pinned_result)
         merged = merge(choice, plan.as_of, held, slices)
         faults = _faults(choice, outcomes)
-        others = [*merged.faults, *([choice.why] if choice.source is None else [])]
+        # Where no shard came to its end, that is why there is nothing.
+        others = [*merged.faults, *([choice.why] if choice.source is None and len(faults) < plan.shards else [])]
         # How a faulty shard ended is in the fault already.
         told = tuple(plan.shard_folder(number).name for number in faults)
         remarks = [*plan.remarks, *(one for one in merged.remarks if not one.startswith(told)), *_remarks(outcomes)]
+        if any(one.answered_empty for one in outcomes) and not self.pipeline.settings.script_read_through:
+            remarks.append("SCAN_SCRIPT_READ_THROUGH=1 asks the vendor for what is not held, once.")
         with self.pipeline.store.read() as connection:
             if bars_version(connection, plan.as_of) != plan.data_version:
                 remarks.append("Bars changed while it ran: its shards may have seen different ones. Run it again.")
