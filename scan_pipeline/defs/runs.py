@@ -91,6 +91,10 @@ def run_script(
 
     Those are empty where every shard came to its end. Raises as `run_job` does.
     """
+    from scan_pipeline.defs.step_processes import start_ahead
+
+    prepare_dagster_home(settings)  # what steps inherit comes from there
+    start_ahead()
     import dagster as dg
 
     from scan_pipeline.definitions import script_job

@@ -14,7 +14,9 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -58,9 +60,27 @@ class Script:
 
 def find_scripts(folder: Path) -> list[Script]:
     """All scripts in the folder, by name; also those that cannot be run, each with its fault."""
+    return list(_found(folder, _state(folder)))
+
+
+@lru_cache(4)
+def _found(folder: Path, _state: tuple[object, ...]) -> tuple[Script, ...]:
     scripts = [read_script(path) for path in sorted(folder.glob("*.py")) if not path.name.startswith((".", "_"))]
     helpers = {name for script in scripts for name in script.inspection.local_modules}
-    return [one for one in scripts if one.name not in helpers or one.path.with_suffix(".toml").exists()]
+    return tuple(one for one in scripts if one.name not in helpers or one.path.with_suffix(".toml").exists())
+
+
+def _state(folder: Path) -> tuple[object, ...]:
+    """What tells whether any file there has changed: to parse hundreds of scripts takes seconds, to ask does not."""
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(one for one in folders if one != "__pycache__")
+        for name in sorted(names):
+            path = os.path.join(parent, name)
+            with suppress(FileNotFoundError):
+                about = os.stat(path)
+                found.append((path, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns))
+    return tuple(found)
 
 
 def read_script(path: Path) -> Script:
