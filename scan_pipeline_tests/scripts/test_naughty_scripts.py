@@ -153,3 +153,25 @@ def test_a_script_that_ends_hard_leaves_its_file(script_desk: ScriptDesk) -> Non
     assert one.fault == ""
     assert one.outcome.source == "file:green_days.csv"
     assert one.hits
+
+
+#: 480 MB of garbage in cycles, which Python alone would let grow.
+CYCLES = """
+import gc, time
+gc.set_threshold(10**9)
+class Node: pass
+for _ in range(240):
+    node = Node()
+    node.me, node.load = node, bytearray(b"x") * (2 * 2**20)
+    time.sleep(0.05)
+hits = []
+print("no hits")
+"""
+
+
+def test_garbage_is_collected_before_it_reaches_the_limit(script_desk: ScriptDesk, tmp_path: Path) -> None:
+    path = tmp_path / "cycles.py"
+    path.write_text(CYCLES)
+    one = run(script_desk(path, script_collect_mib=64, script_memory_mib=400), "cycles")
+    assert one.fault == ""
+    assert 64 < one.outcome.peak_mib < 400
