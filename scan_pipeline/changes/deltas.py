@@ -12,9 +12,11 @@ if it passes the screen and anything that its features are made of is another th
 all symbols' features, cached ones and new ones, so that one which compares symbols is right as well.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+
+import numpy as np
 
 from scan_pipeline.changes.fingerprints import compute_fingerprints
 from scan_pipeline.features.version import features_version
@@ -174,35 +176,34 @@ def keep_fingerprints(
     start: date,
     *,
     data_version: str,
-    cached: Sequence[str],
+    cached: Mapping[str, datetime],
     scanned_at: datetime,
     run_id: str,
 ) -> None:
     """Note what the session's features, just stored, were computed from. Must run in the same write transaction.
 
-    The features of the symbols in `cached` were computed before; they keep their time. Where deltas of the same data
-    are there, their fingerprints are taken; else they are computed.
+    The features of the symbols in `cached` were computed before, at the time that is given; the others' at
+    `scanned_at`. Where deltas of the same data are there, their fingerprints are taken; else they are computed.
     """
-    connection.execute(
-        "create or replace temp table kept as select symbol, scanned_at from scan_fingerprints where session = ? "
-        "and symbol in (select unnest(?::VARCHAR[]))",
-        [session, list(cached)],
-    )
     connection.execute("delete from scan_fingerprints where session = ?", [session])
-    connection.execute(
+    made = connection.execute(
         "create or replace temp table current_fingerprints as select symbol, bars, splits, reference, screen "
         "from incremental_deltas where session = ? and data_version = ? and change <> 'delisted'",
         [session, data_version],
-    )
-    if not connection.sql("from current_fingerprints limit 1").fetchall():
+    ).fetchone()
+    if not made or not made[0]:
         compute_fingerprints(connection, session, start)
+    times = np.array([*cached.values()], dtype="datetime64[us]")
+    connection.register("cached", {"symbol": np.array([*cached], dtype=object), "cached_at": times})
     connection.execute(
         "insert into scan_fingerprints "
-        "select ?, symbol, bars, splits, reference, screen, ?, coalesce(scanned_at, ?), ? "
-        "from current_fingerprints left join kept using (symbol) order by symbol",
+        "select ?, symbol, bars, splits, reference, screen, ?, coalesce(cached_at, ?), ? from current_fingerprints "
+        # Where there are no rows, numpy's texts have no type.
+        "left join (select symbol::VARCHAR as symbol, cached_at from cached) using (symbol) order by symbol",
         [session, features_version(), scanned_at, run_id],
     )
-    connection.execute("drop table current_fingerprints; drop table kept")
+    connection.unregister("cached")
+    connection.execute("drop table current_fingerprints")
 
 
 def _cached_run(connection: Connection, session: date) -> str | None:

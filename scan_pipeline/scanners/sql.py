@@ -112,7 +112,6 @@ class Bench:
                     raise gave_up
                 with self._as_of(session):
                     columns = self._select(scanner, self._max_hits)
-                    self._refuse_too_many(scanner)
                     self._refuse_strange(scanner, session)
                     found = self._rank(scanner, columns)
                 hits += found
@@ -226,12 +225,15 @@ class Bench:
                 )
 
     def _refuse_strange(self, scanner: SqlScanner, session: date) -> None:
-        """Raises ScannerError unless each row of `hits` is a symbol scanned on the session, and there once."""
+        """Raises ScannerError unless `hits` are symbols scanned on the session, each there once, and not too many."""
+        rows = self._connection.execute("select session, symbol from hits order by all").fetchall()
+        if len(rows) > self._max_hits:
+            self._refuse_too_many(scanner)  # they may be of several sessions
         if session not in self._scanned:
-            rows = self._connection.execute("select symbol from features").fetchall()
-            self._scanned[session] = {symbol for (symbol,) in rows}
+            scanned = self._connection.execute("select symbol from features").fetchall()
+            self._scanned[session] = {symbol for (symbol,) in scanned}
         seen: set[str] = set()
-        for found, symbol in self._connection.execute("select session, symbol from hits order by all").fetchall():
+        for found, symbol in rows:
             if found is None or symbol is None:
                 fault = "a row without a session or symbol; both must be filled"
             elif found != session:

@@ -213,7 +213,7 @@ def _fill(
             )  # fmt: skip
     for session, cached in standing.items():
         if cached:
-            rows = read_cached_features(connection, session, [*cached])
+            rows = read_cached_features(connection, session, cached)
             add({"session": np.full(len(rows["symbol"]), days[group.place(session)]), **rows})
     if "universe" in tables:
         universe = connection.execute(
@@ -246,7 +246,7 @@ def _keep_fingerprints(
     for day in days:
         if still[day] == versions[day]:
             keep_fingerprints(
-                connection, day, group.start, data_version=versions[day], cached=[*standing.get(day, {})],
+                connection, day, group.start, data_version=versions[day], cached=standing.get(day, {}),
                 scanned_at=now, run_id=run_id,
             )  # fmt: skip
         else:

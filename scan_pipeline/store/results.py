@@ -5,7 +5,7 @@ notebooks and other processes read those without touching the database.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -128,15 +128,15 @@ def read_results(connection: Connection, session: date) -> tuple[list[Hit], list
     return [Hit(*row) for row in hits], [Outcome(*row) for row in outcomes]
 
 
-def read_cached_features(connection: Connection, session: date, symbols: Sequence[str]) -> dict[str, Any]:
+def read_cached_features(connection: Connection, session: date, symbols: Collection[str]) -> dict[str, Any]:
     """The kept features of these symbols, as columns: `symbol`, and floats (NaN: unknown)."""
     columns = connection.execute(
-        "select * exclude (session) from features where session = ? and symbol in (select unnest(?::VARCHAR[])) "
-        "order by symbol",
-        [session, list(symbols)],
+        "select * exclude (session) from features where session = ? order by symbol", [session]
     ).fetchnumpy()
+    # Chosen here: most are wanted, and a list of thousands takes longer to hand over than the others' features.
+    wanted = np.fromiter((symbol in symbols for symbol in columns["symbol"]), dtype=bool)
     return {
-        name: values if name == "symbol" else np.ma.filled(values.astype(float), np.nan)
+        name: values[wanted] if name == "symbol" else np.ma.filled(values[wanted].astype(float), np.nan)
         for name, values in columns.items()
     }
 
