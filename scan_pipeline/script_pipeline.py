@@ -5,11 +5,11 @@ The algorithm of a run of script X as of session S (or over a range that ends at
 1.  `plan`: read X and the file beside it, make ready its environment, choose the symbols that
     it is shown (those that passed the screen, or all), cut them into shards, keep X's bytes.   scripts/library.py
 2.  `run_shard`, for each shard, in any process that can see the folder of the run:
-    a.  serve the vendor's API from the store, as of S, for the shard's symbols alone           gateway/
-    b.  start X as it is, where the vendor's names lead to that gateway and it is S's evening   scripts/supervise.py
-    c.  watch over it until it ends, or is over a limit; keep what it printed and wrote         scripts/warden.py
+    a.  serve the vendor's API from the store, as of S, for the shard's symbols alone     gateway/
+    b.  start X as it is, where the vendor's names lead to that gateway and it is S's evening   scripts/running
+    c.  watch over it until it ends, or is over a limit; keep what it printed and wrote   scripts/running
 3.  `merge`: refuse a missing shard, find the result in what each left behind, choose one
-    source for all, put the hits together                                                       scripts/outcome.py
+    source for all, put the hits together                                                 scripts/results
 4.  `store`: replace what is held of X as of S.                                                 store/scripts.py
 
 `run_here` does 1 to 3 in this process, for comparisons. This is the room that joins scripts, gateway and store; like
@@ -17,19 +17,17 @@ The algorithm of a run of script X as of session S (or over a range that ends at
 """
 
 import os
-import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from datetime import time as clock
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import msgspec
 
@@ -39,13 +37,15 @@ from scan_pipeline.gateway.tls import Authority
 from scan_pipeline.gateway.view import View
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.progress import EVERY_SECONDS
-from scan_pipeline.scripts.candidates import look
 from scan_pipeline.scripts.environment import missing_imports, prepare_environment
 from scan_pipeline.scripts.library import Script, find_scripts, read_script
-from scan_pipeline.scripts.merging import FoundHit, merge
-from scan_pipeline.scripts.outcome import Choice, choose
 from scan_pipeline.scripts.requirements import requirements_of
-from scan_pipeline.scripts.supervise import RUNTIME_DIR, Ended, Limits, Look, Scene, started
+from scan_pipeline.scripts.results.candidates import look
+from scan_pipeline.scripts.results.merging import FoundHit, merge
+from scan_pipeline.scripts.results.outcome import choose
+from scan_pipeline.scripts.running.faults import fault_of, faults_of, in_sentences, refused_hosts, remarks_of
+from scan_pipeline.scripts.running.shards import ShardOutcome, ShardPlan, ShardProgress, slice_of
+from scan_pipeline.scripts.running.supervise import RUNTIME_DIR, Limits, Look, Scene, started
 from scan_pipeline.sessions import NEW_YORK
 from scan_pipeline.store.scripts import (
     ScriptHit,
@@ -63,93 +63,6 @@ SCREENED_ABOVE = 100
 KEPT_BYTES = 32 * 2**20
 #: The time of day in New York at which a script believes to run.
 EVENING = clock(18)
-#: Of a script's last line, this much is told.
-LONGEST_WORDS = 300
-_ONLY_CODE = re.compile(r"^exit: \d+$")
-#: What a shard's end is called, by the first word of what the warden says ended it, with what to do.
-_ENDS = {
-    "timeout": "took longer than {seconds:g} s and was ended. Raise SCAN_SCRIPT_TIMEOUT_SECONDS or --timeout, or give "
-    "it more shards",
-    "memory": "took more memory than {memory_mib:,} MiB ({why}) and was ended. Give it more shards with --shards, or "
-    "raise SCAN_SCRIPT_MEMORY_MIB",
-    "processes": "had more than {processes:,} processes at once ({why}) and was ended",
-    "output": "printed more than {output_mib:,} MiB and was ended",
-    "files": "wrote more than {files_mib:,} MiB of files and was ended",
-    "cancelled": "was cancelled",
-    "abandoned": "was ended because the process that watched it was gone",
-}
-
-
-class ShardPlan(msgspec.Struct, frozen=True):
-    """What is the same for all shards of a run, as it travels between Dagster's steps and is kept in its folder.
-
-    `first` and `as_of` bound the sessions; they are the same unless the script takes a range.
-    """
-
-    script: str
-    run_id: str
-    folder: str
-    first: date
-    as_of: date
-    shards: int
-    symbols_held: int
-    symbols_shown: int
-    screened: bool
-    python: str
-    timeout_seconds: float
-    memory_mib: int
-    parameters: dict[str, Any]
-    arguments: list[str]
-    key_variables: list[str]
-    pinned_result: str
-    code_version: str
-    data_version: str
-    remarks: list[str]
-    planned_at: float
-
-    def shard_folder(self, number: int) -> Path:
-        """Where shard `number`, counted from 1, leaves everything."""
-        return Path(self.folder) / f"shard-{number:02}"
-
-    def read_symbols(self) -> list[str]:
-        """The symbols that the script is shown, all shards together."""
-        return (Path(self.folder) / "symbols.txt").read_text(encoding="utf-8").splitlines()
-
-
-class ShardOutcome(msgspec.Struct, frozen=True):
-    """How one shard went. `fault` is empty where the script came to its end."""
-
-    number: int
-    fault: str
-    seconds: float
-    peak_mib: float
-    symbols: int
-    requests: int
-    answered_empty: dict[str, int]
-    refused_hosts: list[str]
-    vendor_calls: int
-    isolation: str
-
-
-class ShardProgress(msgspec.Struct, frozen=True):
-    """A shard at a moment, as it is kept in its folder for whoever shows it."""
-
-    number: int
-    shards: int
-    requests: int
-    symbols: int
-    symbols_shown: int
-    sessions: int
-    mib: float
-    seconds: float
-    seconds_left: float
-
-    def __str__(self) -> str:
-        return (
-            f"shard {self.number} of {self.shards}: {self.requests:,} requests answered, {self.symbols:,} of "
-            f"{self.symbols_shown:,} symbols and {self.sessions:,} sessions asked for, {self.mib:,.0f} MiB, "
-            f"{self.seconds:.0f} s, at most {max(0, self.seconds_left):.0f} s left"
-        )
 
 
 @dataclass(frozen=True)
@@ -297,7 +210,7 @@ class ScriptPipeline:
     def run_shard(self, plan: ShardPlan, number: int, is_cancelled: Callable[[], bool] = lambda: False) -> ShardOutcome:
         """Step 2. What the script does wrong is in the outcome's `fault`; only our own faults are raised."""
         settings, folder = self.pipeline.settings, plan.shard_folder(number)
-        symbols = _slice(plan.read_symbols(), number, plan.shards)
+        symbols = slice_of(plan.read_symbols(), number, plan.shards)
         gateway = Gateway(
             self.pipeline.store,
             self.pipeline.calendar,
@@ -355,13 +268,13 @@ class ScriptPipeline:
         counts = gateway.counts
         outcome = ShardOutcome(
             number=number,
-            fault=_fault(plan, number, ended, limits),
+            fault=fault_of(plan, number, ended, limits),
             seconds=round(ended.seconds, 3),
             peak_mib=round(ended.peak_mib, 1),
             symbols=len(symbols),
             requests=counts.requests,
             answered_empty=dict(counts.answered_empty),
-            refused_hosts=_refused_hosts(folder),
+            refused_hosts=refused_hosts(folder),
             vendor_calls=counts.vendor_calls,
             isolation=ended.isolation,
         )
@@ -387,23 +300,23 @@ class ScriptPipeline:
                 f"What shard {gone[0]} of {plan.script} left in {plan.shard_folder(gone[0])} is gone. Run it again."
             )
         shown = plan.read_symbols()
-        slices = [set(_slice(shown, number, plan.shards)) for number in numbers]
+        slices = [set(slice_of(shown, number, plan.shards)) for number in numbers]
         with self.pipeline.store.read() as connection:
             held = set(symbols_held(connection, plan.as_of))
         choice = choose([look(plan.shard_folder(number), held, plan.as_of) for number in numbers], plan.pinned_result)
         merged = merge(choice, plan.as_of, held, slices)
-        faults = _faults(choice, outcomes)
+        faults = faults_of(choice, outcomes)
         # Where no shard came to its end, that is why there is nothing.
         others = [*merged.faults, *([choice.why] if choice.source is None and len(faults) < plan.shards else [])]
         # How a faulty shard ended is in the fault already.
         told = tuple(plan.shard_folder(number).name for number in faults)
-        remarks = [*plan.remarks, *(one for one in merged.remarks if not one.startswith(told)), *_remarks(outcomes)]
+        remarks = [*plan.remarks, *(one for one in merged.remarks if not one.startswith(told)), *remarks_of(outcomes)]
         if any(one.answered_empty for one in outcomes) and not self.pipeline.settings.script_read_through:
             remarks.append("SCAN_SCRIPT_READ_THROUGH=1 asks the vendor for what is not held, once.")
         with self.pipeline.store.read() as connection:
             if bars_version(connection, plan.as_of) != plan.data_version:
                 remarks.append("Bars changed while it ran: its shards may have seen different ones. Run it again.")
-        fault = _joined(plan, faults, others, len(merged.hits))
+        fault = in_sentences(plan, faults, others, len(merged.hits))
         hits = list(merged.hits)
         return ScriptRun(
             plan, _outcome(plan, outcomes, choice.source or "", hits, fault, remarks), hits, fault, remarks
@@ -443,30 +356,9 @@ class ScriptPipeline:
         return ReadThrough(lambda: make_client(self.pipeline.settings), self.pipeline.store)
 
 
-def read_plan(folder: Path) -> ShardPlan:
-    """The plan of a run, from its folder. Raises ScriptError where it is gone."""
-    try:
-        return msgspec.json.decode((folder / "plan.json").read_bytes(), type=ShardPlan)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ScriptError(f"The folder of the run, {folder}, is gone, or not on this machine. Run it again.") from error
-
-
-def read_progress(plan_folder: Path) -> list[ShardProgress]:
-    """Where the shards of a run are, for those that have begun."""
-    found = []
-    for path in sorted(plan_folder.glob("shard-*/progress.json")):
-        found.append(msgspec.json.decode(path.read_bytes(), type=ShardProgress))
-    return found
-
-
 def _named(sessions: Sequence[date]) -> str:
     """A session, or the range that several span."""
     return str(sessions[0]) if len(sessions) == 1 else f"{sessions[0]} to {sessions[-1]}"
-
-
-def _slice(symbols: Sequence[str], number: int, shards: int) -> list[str]:
-    """The symbols of one shard: the same at every run, and of about the same number as the others."""
-    return [symbol for symbol in symbols if crc32(symbol.encode()) % shards == number - 1]
 
 
 def _processors() -> list[int]:
@@ -499,78 +391,6 @@ def _forget_old_runs(folder: Path, keep: int) -> None:
     for path in runs[keep - 1 :]:
         if time.time() - path.stat().st_mtime > 3600:  # one that may still be running stays
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _fault(plan: ShardPlan, number: int, ended: Ended, limits: Limits) -> str:
-    """Why the shard did not come to its end, in words; empty where it did."""
-    if ended.why:
-        kind, _, why = ended.why.partition(": ")
-        return _ENDS[kind].format(why=why, **asdict(limits))
-    harvest = plan.shard_folder(number) / "harvest.json"
-    error = msgspec.json.decode(harvest.read_bytes()).get("error") if harvest.exists() else None
-    if error and not _ONLY_CODE.match(error):
-        return f"crashed: {' '.join(error.split())}"
-    if ended.exit_code < 0:
-        return f"was killed by signal {-ended.exit_code}"
-    if not ended.exit_code:
-        return ""
-    said = _last_line(plan.shard_folder(number) / "stderr.txt")
-    return f"ended with exit code {ended.exit_code}" + (f": {said}" if said else "")
-
-
-def _last_line(path: Path) -> str:
-    """The last words of a program that says no more than an exit code; argparse says there what it lacks."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 4096))
-        lines = file.read().decode("utf-8", "replace").split("\n")
-    return next((line.strip()[:LONGEST_WORDS] for line in reversed(lines) if line.strip()), "")
-
-
-def _faults(choice: Choice, outcomes: Sequence[ShardOutcome]) -> dict[int, str]:
-    """The shards' faults by number, but for those that failed as scripts do on an empty result: they found nothing."""
-    ordered = sorted(outcomes, key=lambda one: one.number)
-    faults = {one.number: one.fault for one in ordered if one.fault}
-    for one, result in zip(ordered, choice.shards, strict=False):
-        if one.fault.startswith("crashed") and result.candidate is None and not result.is_missing:
-            del faults[one.number]
-    return faults
-
-
-def _refused_hosts(folder: Path) -> list[str]:
-    path = folder / "recorded.jsonl"
-    if not path.exists():
-        return []
-    recorded = [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
-    return sorted({one["detail"] for one in recorded if one["what"] in ("host refused", "connection refused")})
-
-
-def _remarks(outcomes: Sequence[ShardOutcome]) -> list[str]:
-    empty: dict[str, int] = {}
-    for one in outcomes:
-        for kind, count in one.answered_empty.items():
-            empty[kind] = empty.get(kind, 0) + count
-    remarks = [f"{count:,} requests for {kind} were answered empty." for kind, count in sorted(empty.items())]
-    hosts = sorted({host for one in outcomes for host in one.refused_hosts})
-    if hosts:
-        remarks.append(f"It asked for {', '.join(hosts)} and was refused. SCAN_SCRIPT_HOSTS allows hosts.")
-    return remarks
-
-
-def _joined(plan: ShardPlan, faults: Mapping[int, str], others: Sequence[str], hits: int) -> str:
-    """The faults of the shards and of the merging as sentences: alike ones once, and what became of the hits."""
-    if not faults and not others:
-        return ""
-    said = []
-    for fault in dict.fromkeys(faults.values()):
-        numbers = [number for number, one in faults.items() if one == fault]
-        which = f" ({len(numbers)} of {plan.shards} shards)" if plan.shards > 1 else ""
-        said.append(f"{plan.script} {fault}{which}{'' if fault.endswith(('.', '!')) else '.'}")
-    if faults:
-        said.append(f"What it said: {plan.shard_folder(min(faults)) / 'stderr.txt'}.")
-    said += others
-    if hits:
-        said.append(f"{hits:,} hits were found all the same; they are kept, marked partial.")
-    return " ".join(said)
 
 
 def _outcome(

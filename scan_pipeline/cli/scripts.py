@@ -42,7 +42,7 @@ def add(file: Path, replace: bool) -> None:
     from scan_pipeline.scripts.environment import missing_imports, prepare_environment
     from scan_pipeline.scripts.library import add_script
     from scan_pipeline.scripts.requirements import requirements_of
-    from scan_pipeline.scripts.supervise import RUNTIME_DIR
+    from scan_pipeline.scripts.running.supervise import RUNTIME_DIR
 
     settings = load_settings()
     one = add_script(file, settings.scripts_dir, replace=replace, say=_say)
@@ -155,7 +155,7 @@ def check(
     """Run a script whole and sharded, screened and unscreened, and show every hit that differs."""
     from scan_pipeline.report.scripts import print_difference, print_hidden
     from scan_pipeline.script_pipeline import RunOptions, ScriptPipeline, ScriptRun
-    from scan_pipeline.scripts.merging import compare
+    from scan_pipeline.scripts.results.merging import compare
     from scan_pipeline.scripts.sidecar import pin
 
     settings = load_settings()
@@ -252,7 +252,7 @@ def _say(line: str) -> None:
 @contextmanager
 def _watched(settings: Settings, name: str, display: Display | None) -> Iterator[None]:
     """Shows how the shards go: they run in other processes, and keep their progress in the folder of the run."""
-    from scan_pipeline.script_pipeline import read_progress
+    from scan_pipeline.scripts.running.shards import read_progress
 
     if display is None:
         yield

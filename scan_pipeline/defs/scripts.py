@@ -17,8 +17,9 @@ from scan_pipeline.defs.cancellation import Cancellation
 from scan_pipeline.defs.resources import Pipelines
 from scan_pipeline.defs.step_processes import PRELOADED
 from scan_pipeline.errors import ScanPipelineError, ScriptError
-from scan_pipeline.script_pipeline import RunOptions, ScriptPipeline, ScriptRun, ShardOutcome, ShardPlan, read_plan
+from scan_pipeline.script_pipeline import RunOptions, ScriptPipeline, ScriptRun
 from scan_pipeline.scripts.library import Script
+from scan_pipeline.scripts.running.shards import ShardOutcome, ShardPlan, read_plan
 
 GROUP = "scripts"
 #: One step at a time writes the database; the pool's limit is in dagster.yaml.

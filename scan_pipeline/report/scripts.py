@@ -9,7 +9,7 @@ from rich.table import Table
 
 from scan_pipeline.report.hits import number
 from scan_pipeline.scripts.library import Script
-from scan_pipeline.scripts.merging import Difference, FoundHit
+from scan_pipeline.scripts.results.merging import Difference, FoundHit
 
 #: Hits of each kind of difference that are listed.
 LISTED_DIFFERENCES = 8

@@ -21,8 +21,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from scan_pipeline.errors import ScriptError
-from scan_pipeline.scripts.inspection import Inspection, inspect
-from scan_pipeline.scripts.parsing import decode
+from scan_pipeline.scripts.inspecting.inspection import Inspection, inspect
+from scan_pipeline.scripts.inspecting.parsing import decode
 from scan_pipeline.scripts.sidecar import Sidecar, proposed_sidecar, read_sidecar
 
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")

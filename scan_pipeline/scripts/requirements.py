@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from scan_pipeline.errors import ScriptError
-from scan_pipeline.scripts.inspection import Inspection
+from scan_pipeline.scripts.inspecting.inspection import Inspection
 from scan_pipeline.scripts.sidecar import Sidecar
 
 #: What the runtime itself needs in every environment: the clock.

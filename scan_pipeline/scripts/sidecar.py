@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from scan_pipeline.errors import ScriptError
-from scan_pipeline.scripts.inspection import Inspection
+from scan_pipeline.scripts.inspecting.inspection import Inspection
 
 SYMBOLS = "{symbols}"
 SESSIONS = "{sessions}"

@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from scan_pipeline.scripts.candidates import Found, look
-from scan_pipeline.scripts.columns import word_set
-from scan_pipeline.scripts.merging import FoundHit, Merged, merge
-from scan_pipeline.scripts.outcome import Choice, choose
+from scan_pipeline.scripts.results.candidates import Found, look
+from scan_pipeline.scripts.results.columns import word_set
+from scan_pipeline.scripts.results.merging import FoundHit, Merged, merge
+from scan_pipeline.scripts.results.outcome import Choice, choose
 
 AS_OF = date(2016, 3, 24)
 KNOWN = word_set("AAPL MSFT TSLA AMD SPY BRK.B KIMpL AHACW A T ON ALL NOW LOW FAST NA NAN NULL TRUE DATE")

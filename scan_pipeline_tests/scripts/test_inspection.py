@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scan_pipeline.errors import ScriptError
-from scan_pipeline.scripts.inspection import Inspection, inspect
-from scan_pipeline.scripts.parsing import decode
+from scan_pipeline.scripts.inspecting.inspection import Inspection, inspect
+from scan_pipeline.scripts.inspecting.parsing import decode
 
 ASYNC_DATES = '''
 import aiohttp, asyncio, os

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scan_pipeline.script_pipeline import RunOptions, ScriptPipeline, ScriptRun
-from scan_pipeline.scripts import isolation
+from scan_pipeline.scripts.running import isolation
 from scan_pipeline_tests.scripts.catalogue import EXAMPLES
 from scan_pipeline_tests.scripts.conftest import AS_OF, ScriptDesk
 
@@ -20,8 +20,8 @@ def run(desk: ScriptPipeline, name: str) -> ScriptRun:
 
 @pytest.fixture
 def _no_help_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scan_pipeline.scripts.supervise._leaves_network", lambda _: False)
-    monkeypatch.setattr("scan_pipeline.scripts.supervise._has_landlock", lambda: False)
+    monkeypatch.setattr("scan_pipeline.scripts.running.supervise._leaves_network", lambda _: False)
+    monkeypatch.setattr("scan_pipeline.scripts.running.supervise._has_landlock", lambda: False)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scan_pipeline.scripts.merging import FoundHit, as_json, compare, merge
+from scan_pipeline.scripts.results.merging import FoundHit, as_json, compare, merge
 from scan_pipeline_tests.scripts.shards import AS_OF, HITS, KNOWN, Run, frame, pairs
 
 

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from scan_pipeline.errors import ScriptError
-from scan_pipeline.script_pipeline import RunOptions, ScriptPipeline, ScriptRun, read_plan
-from scan_pipeline.scripts.given import note_given, unchanged
+from scan_pipeline.script_pipeline import RunOptions, ScriptPipeline, ScriptRun
 from scan_pipeline.scripts.library import add_script
+from scan_pipeline.scripts.running.given import note_given, unchanged
+from scan_pipeline.scripts.running.shards import read_plan
 from scan_pipeline_tests.scripts.conftest import AS_OF, ScriptDesk
 
 HIT = 'import requests\nhits = [{"symbol": "SPY", "date": "2025-12-31"}]\nmore = hits * 2\n'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scan_pipeline.scripts.outcome import Trust
+from scan_pipeline.scripts.results.outcome import Trust
 from scan_pipeline_tests.scripts.shards import (
     HITS,
     KNOWN,

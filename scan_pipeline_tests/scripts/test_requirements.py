@@ -7,7 +7,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from scan_pipeline.errors import ScriptError
-from scan_pipeline.scripts.inspection import inspect
+from scan_pipeline.scripts.inspecting.inspection import inspect
 from scan_pipeline.scripts.requirements import CLOCK, NUMPY, PINNED, STANDARD, Requirements, requirements_of
 from scan_pipeline.scripts.sidecar import Sidecar
 

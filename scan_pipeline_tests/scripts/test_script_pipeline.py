@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from scan_pipeline.errors import ScriptError
-from scan_pipeline.script_pipeline import RunOptions, ScriptPipeline, ScriptRun, ShardOutcome, read_plan
-from scan_pipeline.scripts.merging import compare
+from scan_pipeline.script_pipeline import RunOptions, ScriptPipeline, ScriptRun
+from scan_pipeline.scripts.results.merging import compare
+from scan_pipeline.scripts.running.shards import ShardOutcome, read_plan
 from scan_pipeline.store.scripts import read_script_hits, read_script_outcomes
 from scan_pipeline_tests.scripts.catalogue import EXAMPLES, HONEST, Example
 from scan_pipeline_tests.scripts.conftest import AS_OF, ScriptDesk

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scan_pipeline.errors import ScriptError
-from scan_pipeline.scripts.inspection import inspect
+from scan_pipeline.scripts.inspecting.inspection import inspect
 from scan_pipeline.scripts.sidecar import Sidecar, pin, pinned, proposed_sidecar, read_sidecar
 
 FIRST, LAST = date(2025, 12, 29), date(2025, 12, 31)

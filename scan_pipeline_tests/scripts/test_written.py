@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from scan_pipeline.scripts import written
-from scan_pipeline.scripts.candidates import Candidate, Kind, make_candidate
-from scan_pipeline.scripts.columns import NOT_SYMBOLS
-from scan_pipeline.scripts.merging import hits_of
-from scan_pipeline.scripts.written import Written, read_written
+from scan_pipeline.scripts.results import written
+from scan_pipeline.scripts.results.candidates import Candidate, Kind, make_candidate
+from scan_pipeline.scripts.results.columns import NOT_SYMBOLS
+from scan_pipeline.scripts.results.merging import hits_of
+from scan_pipeline.scripts.results.written import Written, read_written
 from scan_pipeline_tests.scripts.shards import AS_OF, HITS, KNOWN, csv_of
 
 Write = Callable[[pd.DataFrame, Path], Any]

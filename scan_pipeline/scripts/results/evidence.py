@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import chain
 
-from scan_pipeline.scripts.candidates import Candidate, Evidence, Found, Pair
+from scan_pipeline.scripts.results.candidates import Candidate, Evidence, Found, Pair
 
 #: How many rows people show of more: `head()`, `head(20)`, the top 50.
 ROUND = frozenset({5, 10, 15, 20, 25, 30, 40, 50, 60, 75, 100, 150, 200, 250, 300, 400, 500, 1000})

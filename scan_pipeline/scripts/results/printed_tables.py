@@ -11,8 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from scan_pipeline.scripts.columns import Table, find_roles, is_date_name, is_missing, is_symbol_name, is_ticker, plain
-from scan_pipeline.scripts.values import unique_names
+from scan_pipeline.scripts.results.columns import (
+    Table,
+    find_roles,
+    is_date_name,
+    is_missing,
+    is_symbol_name,
+    is_ticker,
+    plain,
+)
+from scan_pipeline.scripts.results.values import unique_names
 
 #: Boxes of rich, tabulate and prettytable, as the bars and dashes that they stand for.
 _BOXES = str.maketrans(

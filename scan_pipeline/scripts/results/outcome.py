@@ -32,8 +32,8 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from scan_pipeline.scripts.candidates import Candidate, Doubt, Found, Kind
-from scan_pipeline.scripts.evidence import Relation, Support, support
+from scan_pipeline.scripts.results.candidates import Candidate, Doubt, Found, Kind
+from scan_pipeline.scripts.results.evidence import Relation, Support, support
 
 MOST_NAMED = 12
 HOW_TO_PIN = 'If it is among these, name it in the sidecar: result = "global:NAME", "file:NAME" or "stdout".'

@@ -17,10 +17,10 @@ from typing import Any
 import duckdb
 import msgspec
 
-from scan_pipeline.scripts.columns import Table, as_day, is_missing, is_symbol_name, is_ticker, words
-from scan_pipeline.scripts.printed import read_text
-from scan_pipeline.scripts.printed_tables import without_row_numbers
-from scan_pipeline.scripts.values import tables_in, unique_names
+from scan_pipeline.scripts.results.columns import Table, as_day, is_missing, is_symbol_name, is_ticker, words
+from scan_pipeline.scripts.results.printed import read_text
+from scan_pipeline.scripts.results.printed_tables import without_row_numbers
+from scan_pipeline.scripts.results.values import tables_in, unique_names
 
 MOST_BYTES = 50 * 10**6
 MOST_ROWS = 100_000

@@ -1,7 +1,7 @@
 """Runs the script as `__main__` of this process, and keeps the tables among its globals when it has ended.
 
 What belongs here: what happens in the script's main process alone. What does not: what holds in its children too
-(`scan_pipeline_hook.py`), and judging what was found (`scripts/candidates.py`).
+(`scan_pipeline_hook.py`), and judging what was found (`scripts/results/candidates.py`).
 """
 
 import atexit

@@ -11,7 +11,7 @@ alone, at start as little of it as it can, and does nothing unless SCAN_SCRIPT_C
 import os
 import sys
 
-#: Names the file that says how the script is run; see `Scene` in `scripts/supervise.py`.
+#: Names the file that says how the script is run; see `Scene` in `scripts/running/supervise.py`.
 CONFIG = "SCAN_SCRIPT_CONFIG"
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from scan_pipeline.scripts.parsing import called, day_of, executed, names_of, shortened
+from scan_pipeline.scripts.inspecting.parsing import called, day_of, executed, names_of, shortened
 
 #: Fewer symbols than this are no list of symbols.
 FEWEST_SYMBOLS = 5

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scan_pipeline.scripts.parsing import HOLE, Texts, as_day, called, executed, names_of
+from scan_pipeline.scripts.inspecting.parsing import HOLE, Texts, as_day, called, executed, names_of
 
 _WRITERS = {"to_csv", "to_parquet", "to_json", "to_excel", "to_feather", "to_pickle", "to_html"}
 _READERS = {

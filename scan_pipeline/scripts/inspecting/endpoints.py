@@ -8,7 +8,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from scan_pipeline.scripts.parsing import HOLE, Texts, called
+from scan_pipeline.scripts.inspecting.parsing import HOLE, Texts, called
 
 VENDOR_HOSTS = ("api.polygon.io", "api.massive.com")
 _SEGMENT = r"[^/?#\s]+"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scan_pipeline.scripts.columns import Table, as_day, is_missing, is_ticker
+from scan_pipeline.scripts.results.columns import Table, as_day, is_missing, is_ticker
 
 #: Keys under which programs put their rows beside totals and the like.
 _DEEPEST = 3

@@ -15,11 +15,20 @@ from typing import Any
 
 import msgspec
 
-from scan_pipeline.scripts.columns import Table, as_symbol, find_roles, is_date_name, plain, read_days, word_set, words
-from scan_pipeline.scripts.given import unchanged
-from scan_pipeline.scripts.printed import Printed, read_printed
-from scan_pipeline.scripts.values import read_cell, unique_names
-from scan_pipeline.scripts.written import Written, name_words, read_written, stem
+from scan_pipeline.scripts.results.columns import (
+    Table,
+    as_symbol,
+    find_roles,
+    is_date_name,
+    plain,
+    read_days,
+    word_set,
+    words,
+)
+from scan_pipeline.scripts.results.printed import Printed, read_printed
+from scan_pipeline.scripts.results.values import read_cell, unique_names
+from scan_pipeline.scripts.results.written import Written, name_words, read_written, stem
+from scan_pipeline.scripts.running.given import unchanged
 
 #: What a shard's folder holds.
 WORK, STDOUT, HARVEST = "work", "stdout.txt", "harvest.json"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from scan_pipeline.errors import ScriptError
-from scan_pipeline.scripts.given import note_given
+from scan_pipeline.scripts.running.given import note_given
 
 WARDEN = Path(__file__).with_name("warden.py")
 RUNTIME_DIR = Path(__file__).with_name("runtime")
@@ -279,6 +279,6 @@ def _leaves_network(scene: Scene) -> bool:
 
 
 def _has_landlock() -> bool:
-    from scan_pipeline.scripts.isolation import landlock_version
+    from scan_pipeline.scripts.running.isolation import landlock_version
 
     return landlock_version() > 0

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from scan_pipeline.scripts.candidates import Candidate
-from scan_pipeline.scripts.outcome import Choice
-from scan_pipeline.scripts.values import read_cell
+from scan_pipeline.scripts.results.candidates import Candidate
+from scan_pipeline.scripts.results.outcome import Choice
+from scan_pipeline.scripts.results.values import read_cell
 
 #: Of a longer text in a hit's details, this much is kept.
 LONGEST_TEXT = 4_000

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from scan_pipeline.errors import ScriptError
-from scan_pipeline.scripts.endpoints import find_endpoints
-from scan_pipeline.scripts.findings import Result, files_read, find_notes, find_results, key_variables
-from scan_pipeline.scripts.parsing import Texts, called, decode, executed, is_main_guard, parse
-from scan_pipeline.scripts.proposals import (
+from scan_pipeline.scripts.inspecting.endpoints import find_endpoints
+from scan_pipeline.scripts.inspecting.findings import Result, files_read, find_notes, find_results, key_variables
+from scan_pipeline.scripts.inspecting.parsing import Texts, called, decode, executed, is_main_guard, parse
+from scan_pipeline.scripts.inspecting.proposals import (
     DateUse,
     Proposal,
     SymbolList,

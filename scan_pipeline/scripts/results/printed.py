@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from scan_pipeline.scripts.columns import TICKER, Table, find_roles
-from scan_pipeline.scripts.printed_lines import NEVER, WORDS, Line, Lines
-from scan_pipeline.scripts.printed_tables import Budget, read_table
-from scan_pipeline.scripts.values import read_literal, tables_in
+from scan_pipeline.scripts.results.columns import TICKER, Table, find_roles
+from scan_pipeline.scripts.results.printed_lines import NEVER, WORDS, Line, Lines
+from scan_pipeline.scripts.results.printed_tables import Budget, read_table
+from scan_pipeline.scripts.results.values import read_literal, tables_in
 
 #: Of a longer output, this much of its end is read.
 MOST_BYTES = 8 * 2**20

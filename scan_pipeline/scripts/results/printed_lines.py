@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from scan_pipeline.scripts.columns import TICKER, as_day, word_set
-from scan_pipeline.scripts.values import read_cell
+from scan_pipeline.scripts.results.columns import TICKER, as_day, word_set
+from scan_pipeline.scripts.results.values import read_cell
 
 #: Longer lines are no lines of hits.
 LONGEST = 2_000
