@@ -9,6 +9,15 @@ from pydantic import Field, create_model
 from scan_pipeline.screening.limits import ScreenLimits
 
 
+class IngestConfig(dg.Config):
+    """Which bars are taken in."""
+
+    provisional: bool = Field(
+        default=False,
+        description="The bars so far of the session that is open now, from one call; the night replaces them.",
+    )
+
+
 class ScanConfig(dg.Config):
     """How a session is scanned."""
 
