@@ -8,6 +8,9 @@ from pydantic import Field, create_model
 
 from scan_pipeline.screening.limits import ScreenLimits
 
+#: On runs that scan provisional bars: what follows a night waits for the night's own.
+PROVISIONAL_TAG = "scan_pipeline/provisional"
+
 
 class IngestConfig(dg.Config):
     """Which bars are taken in."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from msgspec.structs import replace
 
+from scan_pipeline.defs.config import PROVISIONAL_TAG
 from scan_pipeline.defs.resources import Pipelines
 from scan_pipeline.defs.scripts import GROUP, shards_in_processes
 from scan_pipeline.errors import ScanPipelineError
@@ -36,13 +37,14 @@ def build_jobs(*, has_scripts: bool) -> "list[AssetJob]":
         description: str,
         executor: dg.ExecutorDefinition = dg.in_process_executor,
         config: dict[str, Any] | None = None,
+        tags: dict[str, str] | None = None,
     ) -> "AssetJob":
         return dg.define_asset_job(
             name,
             selection,
             config=config,
             executor_def=executor,
-            tags={"dagster/max_runtime": str(int(hours * 3600))},
+            tags={"dagster/max_runtime": str(int(hours * 3600)), **(tags or {})},
             description=description,
         )
 
@@ -73,6 +75,7 @@ def build_jobs(*, has_scripts: bool) -> "list[AssetJob]":
                     "scan_results": {"config": {"incremental": True}},
                 }
             },
+            tags={PROVISIONAL_TAG: "true"},
         )
     )
     if has_scripts:
