@@ -19,7 +19,8 @@ from scan_pipeline.errors import IngestError, SessionError
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.providers.base import ProviderError
 from scan_pipeline.providers.snapshot import SNAPSHOT
-from scan_pipeline.sessions import NEW_YORK, Calendar
+from scan_pipeline.sessions import NEW_YORK
+from scan_pipeline.settings import Settings
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.gateway.serving import serving
 from scan_pipeline_tests.providers.snapshot_vendor import NOTHING, OpenMarket, open_market, ticker, vendor_of
@@ -304,7 +305,7 @@ def test_an_open_session_is_worked_on_only_where_its_provisional_bars_are_there(
         list(pipeline.ingest([TODAY], "early"))
 
 
-def test_a_provider_without_snapshots_says_so(demo_pipeline: Pipeline, calendar: Calendar) -> None:
+def test_a_provider_without_snapshots_says_so(demo_pipeline: Pipeline) -> None:
     at = datetime(2025, 9, 25, 11, tzinfo=NEW_YORK)
     pipeline = Pipeline(demo_pipeline.settings, clock=lambda: at)
     for work in (pipeline.open_session, lambda: pipeline.ingest_provisional(TODAY, "now")):
@@ -400,7 +401,7 @@ def test_whoever_is_killed_leaves_the_old_bars_or_the_new_ones_and_so_with_resul
     found = []
     for folder in sorted(tmp_path.glob("killed_*"), key=lambda path: int(path.name.split("_")[1])):
         killed = Pipeline(
-            before.settings.__class__(data_dir=folder, provider="massive", massive_url=vendor.url, massive_plan="paid"),
+            Settings(data_dir=folder, provider="massive", massive_url=vendor.url, massive_plan="paid"),
             clock=lambda: market.now,
         )
         found.append(

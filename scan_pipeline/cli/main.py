@@ -159,6 +159,7 @@ def _print_rescanned(finished: Any, session: date) -> None:
 def diff(sessions: tuple[str, ...], since: str | None) -> None:
     """Show hits that entered, left or moved, between two sessions or since a run."""
     from scan_pipeline.report.diff import between_sessions, print_changes, since_run
+    from scan_pipeline.report.hits import read_outcomes, said_provisional
 
     if bool(since) == bool(sessions) or (sessions and len(sessions) != 2):
         raise SessionError("Give two sessions, --session A --session B, or a run, --since RUN.")
@@ -168,7 +169,10 @@ def diff(sessions: tuple[str, ...], since: str | None) -> None:
             print_changes(OUT, f"since run {since}", since_run(connection, since))
         else:
             first, second = map(pipeline.calendar.parse, sessions)
-            print_changes(OUT, f"{first} to {second}", between_sessions(connection, first, second))
+            changes = between_sessions(connection, first, second)
+            at = read_outcomes(connection, second)[0]["snapshot_at"]
+            mark = f", {said_provisional(second, at)}" if at else ""
+            print_changes(OUT, f"{first} to {second}{mark}", changes)
 
 
 @main.command()

@@ -194,6 +194,8 @@ def test_the_command_line_scans_the_open_session_and_says_that_it_is_provisional
     assert all(hit["provisional"] for hit in json.loads(typed("results", "--format", "json")))
     lines = list(csv.DictReader(typed("results", "--format", "csv").splitlines()))
     assert {line["provisional"] for line in lines} == {"True"}
+    said = typed("diff", "--session", str(TODAY), "--session", str(TODAY))
+    assert said.startswith(f"{TODAY} to {TODAY}, provisional, as of 10:30 New York, before the close: 0 entered")
     said = typed("status")
     assert f"before close  {TODAY}: provisional, as of 10:30 New York" in said
     assert "to 2025-09-24" in said
