@@ -4,26 +4,37 @@
 """
 
 import warnings
+from collections.abc import Callable
+from datetime import datetime
 
 import dagster as dg
 
 from scan_pipeline.defs.assets import build_assets
-from scan_pipeline.defs.jobs import SCRIPT_SCAN, build_change_sensor, build_jobs, build_schedule, build_script_sensor
+from scan_pipeline.defs.jobs import (
+    SCRIPT_SCAN,
+    build_change_sensor,
+    build_intraday_schedule,
+    build_jobs,
+    build_schedule,
+    build_script_sensor,
+)
 from scan_pipeline.defs.partitions import session_partitions
 from scan_pipeline.defs.resources import Pipelines
 from scan_pipeline.defs.scripts import build_script_assets, shards_in_processes
 from scan_pipeline.progress import Display
 from scan_pipeline.scanners.registry import find_scanners
 from scan_pipeline.scripts.library import find_scripts
-from scan_pipeline.sessions import Calendar
+from scan_pipeline.sessions import Calendar, utc_now
 from scan_pipeline.settings import Settings, load_settings
 
 
-def build_definitions(settings: Settings, display: Display | None = None) -> dg.Definitions:
+def build_definitions(
+    settings: Settings, display: Display | None = None, clock: Callable[[], datetime] = utc_now
+) -> dg.Definitions:
     """Everything, for the given settings."""
     calendar = Calendar.load(settings.cache_dir)
     scripts = find_scripts(settings.scripts_dir)
-    pipelines = Pipelines(settings, display)
+    pipelines = Pipelines(settings, display, clock)
     jobs = build_jobs(has_scripts=bool(scripts))
     with warnings.catch_warnings():
         # Backfill policies and exclusions are marked beta; the versions of Dagster that we allow have them.
@@ -34,7 +45,7 @@ def build_definitions(settings: Settings, display: Display | None = None) -> dg.
     return dg.Definitions(
         assets=assets,
         jobs=jobs,
-        schedules=[build_schedule(calendar)],
+        schedules=[build_schedule(calendar), build_intraday_schedule(pipelines)],
         sensors=[build_change_sensor(pipelines), *([build_script_sensor(jobs)] if scripts else [])],
         resources={"pipelines": pipelines},
         executor=shards_in_processes,

@@ -4,6 +4,8 @@ The algorithm of a night for session T, each step an asset of the same name in `
 
 1.  `record_splits`: add the provider's split events to ours, with the day each was known.      store/reference.py
 2.  `ingest`: take T's bars in, as traded. Named rules reject what is no bar; the rest replaces T. store/bars.py
+    While T is open, `ingest_provisional`: its bars so far, from one call, until the night replaces
+    them. What is made of them is marked, and T is not held.
 3.  `build_universe`: who could trade on T, from what was known on T.                            store/reference.py
 4.  `screen`: for every symbol of the universe, measure volume and price over its last bars,
     split-adjusted as known on T, and decide whether it is worth scanning, and why not.          screening/screen.py
@@ -22,9 +24,9 @@ worked on in batches, whose size bounds memory.
 This is the only room that joins the layers. It knows no Dagster: `defs/` calls it, and so can a notebook.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any
 
@@ -35,17 +37,17 @@ from scan_pipeline.errors import IngestError, SessionError
 from scan_pipeline.features import catalogue
 from scan_pipeline.features.bars import PRICE_COLUMNS
 from scan_pipeline.progress import Monitor
-from scan_pipeline.providers import make_provider
+from scan_pipeline.providers import WITH_SNAPSHOTS, make_provider
 from scan_pipeline.providers.base import Provider
 from scan_pipeline.scanners.registry import SqlScanner, code_versions_of, find_scanners
 from scan_pipeline.screening.limits import ScreenLimits
 from scan_pipeline.screening.screen import Funnel, decide, read_deny_list
-from scan_pipeline.sessions import Calendar
+from scan_pipeline.sessions import NEW_YORK, Calendar, utc_now
 from scan_pipeline.settings import Settings
 from scan_pipeline.stages.groups import make_groups
 from scan_pipeline.stages.measure import measure
 from scan_pipeline.stages.scan import ScanLimits, ScannedSession, scan_group
-from scan_pipeline.store.bars import IngestedSession, read_accounts, take_in
+from scan_pipeline.store.bars import IngestedSession, read_accounts, read_provisional, take_in
 from scan_pipeline.store.connection import Connection, Store
 from scan_pipeline.store.corrections import Due, due, loses_bars
 from scan_pipeline.store.history import data_versions, read_block
@@ -76,10 +78,11 @@ _FACTS = {
 
 @dataclass
 class Pipeline:
-    """The stages, with what they need: settings, the calendar, the store and where bars come from."""
+    """The stages, with what they need: settings, the calendar, the store, where bars come from, and the time."""
 
     settings: Settings
     monitor: Monitor = field(default_factory=Monitor)
+    clock: Callable[[], datetime] = utc_now
 
     def __post_init__(self) -> None:
         self.calendar = Calendar.load(self.settings.cache_dir)
@@ -117,7 +120,7 @@ class Pipeline:
         Raises SessionError for a session that has not closed, and IngestError, after all others have landed, if the
         provider has no bar at all for some.
         """
-        self.calendar.require_closed(sessions)
+        self.calendar.require_closed(sessions, self.clock())
         provider = provider or self.provider()
         self._refuse_to_mix(provider)
         empty: list[date] = []
@@ -147,12 +150,67 @@ class Pipeline:
         if empty:
             raise IngestError(self._nothing_delivered(provider, empty))
 
+    def ingest_provisional(self, session: date, run_id: str, provider: Provider | None = None) -> IngestedSession:
+        """Step 2 while the session is open: replaces its bars by those so far, in one transaction, from one call.
+
+        They are marked as provisional until `ingest` replaces them. An earlier session whose bars still are is taken in
+        first: the history must not be made of them.
+
+        Raises SessionError for a session that is not open, and IngestError where there is no bar of it.
+        """
+        self.calendar.require_open(session, self.clock())
+        provider = provider or self.provider()
+        self._refuse_to_mix(provider)
+        left = [day for day in self.provisional_sessions() if day < session]
+        if left:
+            self.monitor.say(f"Bars of {', '.join(map(str, left))} are still provisional: taken in again first.")
+            list(self.ingest(left, run_id, provider))
+        with self.monitor.stage("ingest", 1, "sessions") as stage:
+            snapshot = provider.snapshot(session)
+            if snapshot is None:
+                raise IngestError(_no_snapshots(provider.name))
+            at = (snapshot.at or self.clock()).astimezone(UTC).replace(tzinfo=None)
+            with self.store.write() as connection:
+                landed, _ = take_in(connection, snapshot, [session], self.calendar.before(session, 1), run_id, at)
+            stage.advance(1, provider.note(0))
+        if not landed:
+            raise IngestError(
+                f"The provider '{provider.name}' has no bar of {session} yet: nothing has traded since the open, or "
+                "the plan tells it later (delayed plans after 15 minutes). Try again in some minutes."
+            )
+        return landed[0]
+
+    def open_session(self) -> date:
+        """The session that is open, for `ingest_provisional`. Raises where none is, or the provider cannot tell it."""
+        if self.settings.provider not in WITH_SNAPSHOTS:
+            raise IngestError(_no_snapshots(self.settings.provider))
+        now = self.clock()
+        session = now.astimezone(NEW_YORK).date()
+        self.calendar.require_open(session, now)
+        return session
+
+    def provisional_sessions(self) -> dict[date, datetime]:
+        """The sessions whose bars are provisional, and the instant (UTC) that they are of."""
+        if not self.store.exists:
+            return {}
+        with self.store.read() as connection:
+            return read_provisional(connection)
+
+    def _require_bars(self, sessions: Sequence[date]) -> None:
+        """Raises SessionError for a session that has not closed, unless its provisional bars are there."""
+        now = self.clock()
+        coming = [session for session in sessions if self.calendar.closes_at(session) > now]
+        if coming:
+            provisional = self.provisional_sessions()
+            self.calendar.require_closed([session for session in coming if session not in provisional], now)
+
     def _due(self, sessions: Sequence[date]) -> Due:
-        held = {}
+        held, provisional = {}, {}
         if self.store.exists:
             with self.store.read() as connection:
-                held = read_accounts(connection)
-        return due(sessions, held, self.calendar, self.settings.correction_sessions, self.settings.max_rejected_share)
+                held, provisional = read_accounts(connection), read_provisional(connection)
+        given = self.settings
+        return due(sessions, held, self.calendar, given.correction_sessions, given.max_rejected_share, provisional)
 
     def _say_refused(
         self, session: date, landed: Sequence[IngestedSession], before: IngestedSession, provider: Provider
@@ -175,11 +233,14 @@ class Pipeline:
         return dict(rows)
 
     def build_universe(self, sessions: Sequence[date], provider: Provider | None = None) -> list[UniverseSession]:
-        """Step 3. Replaces the universe of the sessions."""
-        self.calendar.require_closed(sessions)
+        """Step 3. Replaces the universe of the sessions. Before the close, the lists that are held do."""
+        self._require_bars(sessions)
         provider = provider or self.provider()
         self._refuse_to_mix(provider)
-        provider.prepare("reference", self._fetched(), sessions)
+        now = self.clock()
+        closed = [session for session in sessions if self.calendar.closes_at(session) <= now]
+        if closed:
+            provider.prepare("reference", self._fetched(), closed)
         with self.monitor.stage("universe", len(sessions), "sessions") as stage, self.store.write() as connection:
             outcomes = build_universe(connection, sessions, self.calendar, provider.reference(connection))
             stage.advance(len(sessions))
@@ -187,7 +248,7 @@ class Pipeline:
 
     def screen(self, sessions: Sequence[date], limits: ScreenLimits) -> list[Funnel]:
         """Step 4. Replaces the decisions for the sessions' universes."""
-        self.calendar.require_closed(sessions)
+        self._require_bars(sessions)
         denied = read_deny_list(self.settings.deny_list_path)
         funnels = []
         with self.monitor.stage("screen", len(sessions), "sessions") as stage, self.store.write() as connection:
@@ -203,7 +264,7 @@ class Pipeline:
         self, sessions: Sequence[date], run_id: str, scanners: Sequence[SqlScanner] | None = None
     ) -> list[Deltas]:
         """Step 5. Replaces the sessions' rows of `incremental_deltas`; of a longer range, those that are kept."""
-        self.calendar.require_closed(sessions)
+        self._require_bars(sessions)
         code_versions = code_versions_of(find_scanners(self.settings.scanners_dir) if scanners is None else scanners)
         keep = self.settings.keep_features_sessions
         kept = sorted(sessions)[-keep:] if keep else []
@@ -235,7 +296,7 @@ class Pipeline:
 
         `incremental`: what step 5 found to be cached is not computed again; the hits are those of a full scan.
         """
-        self.calendar.require_closed(sessions)
+        self._require_bars(sessions)
         if scanners is None:
             scanners = find_scanners(self.settings.scanners_dir)
         given = self.settings
@@ -251,10 +312,13 @@ class Pipeline:
 
     def rerun_sessions(self, last: date | None = None) -> list[date]:
         """The sessions that a rerun goes through: `last` (the last scanned one, if None) and those before it that may
-        still be corrected and were scanned, with all in between. Raises SessionError where `last` was never scanned.
+        still be corrected and were scanned, with all in between. One that was scanned on provisional bars alone awaits
+        its night. Raises SessionError where `last` was never scanned.
         """
         with self.store.read() as connection:
-            scanned = {day for (day,) in connection.execute("select distinct session from scanner_outcomes").fetchall()}
+            scanned = {day for (day,) in connection.execute(
+                "select distinct session from scanner_outcomes where not provisional"
+            ).fetchall()}  # fmt: skip
         if not scanned or (last and last not in scanned):
             day = last or "any session"
             raise SessionError(
@@ -266,13 +330,14 @@ class Pipeline:
 
     def stale_sessions(self) -> list[date]:
         """Kept sessions whose results are not what a scan would give now: bars, splits, the universe, the screen's
-        decisions or a scanner's file changed since."""
+        decisions or a scanner's file changed since. Those whose results are provisional await their night."""
         code_versions = code_versions_of(find_scanners(self.settings.scanners_dir))
         if not self.store.exists:
             return []
         with self.store.read() as connection:
             kept = [day for (day,) in connection.execute(
-                "select distinct session from scan_fingerprints order by session"
+                "select distinct session from scan_fingerprints where session not in "
+                "(select session from scanner_outcomes where provisional) order by session"
             ).fetchall()]  # fmt: skip
             stale = []
             for group in make_groups(self.calendar, kept, catalogue.HISTORY_SESSIONS):
@@ -334,6 +399,13 @@ def _rows(connection: Connection, query: str, symbol: str, session: date) -> lis
     cursor = connection.execute(query, {"symbol": symbol, "session": session})
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _no_snapshots(provider: str) -> str:
+    return (
+        f"The provider '{provider}' cannot tell bars before the close. Set SCAN_PROVIDER to "
+        f"{' or '.join(WITH_SNAPSHOTS)}, with a paid plan, or wait for the close: `scan-pipeline run`."
+    )
 
 
 def _no_splits(connection: Connection) -> duckdb.DuckDBPyRelation:

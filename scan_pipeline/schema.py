@@ -51,6 +51,9 @@ PRICES = tuple(
     Column(name, "DOUBLE", f"The bar's {name}, as traded.", "dollars") for name in ("open", "high", "low", "close")
 )
 VOLUME = Column("volume", "DOUBLE", "Shares traded, as traded; a vendor may give fractions.", "shares")
+SNAPSHOT_AT = Column(
+    "snapshot_at", "TIMESTAMP", "The instant that provisional bars are of, in UTC; null where all bars are final."
+)
 
 PRICE_BARS = Table(
     "price_bars",
@@ -68,6 +71,7 @@ PRICE_BARS = Table(
         Column("reported_on", "DATE", "The day of the print that stands."),
         Column("vwap", "DOUBLE", "Volume-weighted mean price, where the vendor gives it.", "dollars"),
         Column("trades", "BIGINT", "Number of trades, where the vendor gives it.", "trades"),
+        Column("provisional", "BOOLEAN", "Whether it was taken before the close; the session's ingest replaces it."),
     ),
 )
 BAR_REVISIONS = Table(
@@ -115,6 +119,8 @@ INGESTED_SESSIONS = Table(
         Column("bars_hash", "UBIGINT", "Hash of the session's symbols, prices and volumes, in any order."),
         Column("ingested_at", "TIMESTAMP", "When, in UTC."),
         RUN_ID,
+        Column("provisional", "BOOLEAN", "Whether its bars were taken before the close: the session is not held yet."),
+        SNAPSHOT_AT,
     ),
 )
 SPLITS = Table(
@@ -204,6 +210,7 @@ SCAN_RESULTS = Table(
             "TIMESTAMP",
             "When the symbol's features were computed, in UTC, if an earlier run did that; null: this run did.",
         ),
+        Column("provisional", "BOOLEAN", "Whether the scan read bars that were taken before their session's close."),
     ),
 )
 SCANNER_OUTCOMES = Table(
@@ -220,6 +227,8 @@ SCANNER_OUTCOMES = Table(
         Column("data_version", "VARCHAR", "Hash of what the scan read."),
         Column("scanned_at", "TIMESTAMP", "When, in UTC."),
         RUN_ID,
+        Column("provisional", "BOOLEAN", "Whether the scan read bars that were taken before their session's close."),
+        SNAPSHOT_AT,
     ),
 )
 

@@ -7,7 +7,7 @@ any time. Dates without a time zone are session dates in New York; instants are 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -19,6 +19,8 @@ from scan_pipeline.errors import SessionError
 
 NEW_YORK = ZoneInfo("America/New_York")
 FIRST_SESSION = date(2000, 1, 3)
+#: When a session opens, early closes or not.
+OPENS = time(9, 30)
 
 SessionArray = npt.NDArray[np.datetime64]
 
@@ -88,6 +90,27 @@ class Calendar:
                     f"The last closed session is {self.latest_closed(now)}."
                 )
 
+    def require_open(self, session: date, now: datetime | None = None) -> None:
+        """Raises SessionError unless the session is open: bars before the close are of that one alone."""
+        now = (now or datetime.now(UTC)).astimezone(NEW_YORK)
+        if not self.is_session(session):
+            coming = to_date(self.days[self.index_at_or_after(session)])
+            raise SessionError(
+                f"{session} ({session:%A}) is no session: the exchange is closed, and nothing is provisional. "
+                f"The next one is {coming}; `scan-pipeline run` scans the last closed one, {self.latest_closed(now)}."
+            )
+        opens_at, closes_at = datetime.combine(session, OPENS, NEW_YORK), self.closes_at(session)
+        if now < opens_at:
+            raise SessionError(
+                f"Session {session} has not begun: it opens at {opens_at:%Y-%m-%d %H:%M} New York time. "
+                f"`scan-pipeline run` scans the last closed one, {self.latest_closed(now)}."
+            )
+        if now >= closes_at:
+            raise SessionError(
+                f"Session {session} closed at {closes_at:%H:%M} New York time: its bars are final now. "
+                f"`scan-pipeline run --session {session}` takes them in and scans them."
+            )
+
     def closes_at(self, session: date) -> datetime:
         """The close, in New York time (16:00, or 13:00 on most early closes)."""
         index = self.index_at_or_after(self.require(session))
@@ -130,6 +153,11 @@ class Calendar:
         earliest = self.before(session, history_sessions)
         quarter = date(earliest.year, earliest.month - (earliest.month - 1) % 3, 1)
         return to_date(self.days[self.index_at_or_after(quarter)])
+
+
+def utc_now() -> datetime:
+    """The time; what a pipeline goes by unless it is given another clock."""
+    return datetime.now(UTC)
 
 
 def to_date(day: np.datetime64) -> date:

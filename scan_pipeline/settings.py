@@ -50,6 +50,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     correction_sessions: Annotated[
         int, Meta(ge=0, le=20, description="Sessions before a night's that are fetched again, for corrections.")
     ] = 3
+    intraday_minutes: Annotated[
+        int,
+        Meta(ge=1, le=30, description="Minutes between two scans of the open session, by the schedule for them."),
+    ] = 15
     reference_days: Annotated[
         int, Meta(ge=1, description="Lists of symbols and shares outstanding are fetched again after so many days.")
     ] = 7

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, get_args
 
 import click
@@ -15,6 +15,7 @@ from scan_pipeline.cli.display import progress_bars
 from scan_pipeline.cli.scripts import script
 from scan_pipeline.errors import ScanPipelineError, SessionError, SettingsError, StoreError
 from scan_pipeline.pipeline import Pipeline
+from scan_pipeline.sessions import utc_now
 from scan_pipeline.settings import Provider, Settings, load_settings
 
 #: Where the output is no terminal it has no width of its own; tables get room.
@@ -105,11 +106,17 @@ def backfill(from_session: str | None, to_session: str | None) -> None:
 
 @main.command()
 @_session("session", "The last session; the last scanned one if left out.")
-def rerun(session_session: str | None) -> None:
+@click.option("--provisional", is_flag=True, help="The session that is open now, on its bars so far, from one call.")
+def rerun(session_session: str | None, provisional: bool) -> None:
     """Take in corrections and scan again what changed, of a session and of those before it that may be corrected."""
     from scan_pipeline.defs.runs import run_job
 
     settings = load_settings()
+    if provisional:
+        if session_session:
+            raise SessionError("--provisional is of the session that is open now: leave --session out.")
+        rerun_provisional(settings)
+        return
     pipeline = Pipeline(settings)
     last = pipeline.calendar.parse(session_session) if session_session else None
     sessions = pipeline.rerun_sessions(last)
@@ -117,14 +124,33 @@ def rerun(session_session: str | None) -> None:
     with progress_bars(REMARKS) as display:
         finished = run_job(settings, "incremental_scan", sessions, display, ops={"scan_results": {"incremental": True}})
     for session in sessions:
-        said = finished.metadata["incremental_deltas"][str(session)].get("said", "scanned whole: it is not kept")
-        changes = ", ".join(
-            f"{finished.number('scan_results', session, f'hits_{change}'):,.0f} {change}"
-            for change in ("new", "gone", "moved")
-        )
-        OUT.print(f"{session}: {said}; hits: {changes}", soft_wrap=True)
+        _print_rescanned(finished, session)
     OUT.print(f"{time.perf_counter() - started:.2f} s in all with Dagster.{_calls(finished)}")
     _print_failed_checks(finished)
+
+
+def rerun_provisional(settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+    """Scan the session that is open by the clock, on its bars so far."""
+    from scan_pipeline.defs.runs import run_job
+
+    session = Pipeline(settings, clock=clock).open_session()
+    started = time.perf_counter()
+    ops = {"price_bars": {"provisional": True}, "scan_results": {"incremental": True}}
+    with progress_bars(REMARKS) as display:
+        finished = run_job(settings, "intraday_scan", [session], display, ops=ops, clock=clock)
+    OUT.print(finished.metadata["price_bars"][str(session)]["as_of"])
+    _print_rescanned(finished, session)
+    OUT.print(f"{time.perf_counter() - started:.2f} s in all with Dagster.{_calls(finished)}")
+    _print_failed_checks(finished)
+
+
+def _print_rescanned(finished: Any, session: date) -> None:
+    said = finished.metadata["incremental_deltas"][str(session)].get("said", "scanned whole: it is not kept")
+    changes = ", ".join(
+        f"{finished.number('scan_results', session, f'hits_{change}'):,.0f} {change}"
+        for change in ("new", "gone", "moved")
+    )
+    OUT.print(f"{session}: {said}; hits: {changes}", soft_wrap=True)
 
 
 @main.command()
@@ -133,6 +159,7 @@ def rerun(session_session: str | None) -> None:
 def diff(sessions: tuple[str, ...], since: str | None) -> None:
     """Show hits that entered, left or moved, between two sessions or since a run."""
     from scan_pipeline.report.diff import between_sessions, print_changes, since_run
+    from scan_pipeline.report.hits import read_outcomes, said_provisional
 
     if bool(since) == bool(sessions) or (sessions and len(sessions) != 2):
         raise SessionError("Give two sessions, --session A --session B, or a run, --since RUN.")
@@ -142,7 +169,10 @@ def diff(sessions: tuple[str, ...], since: str | None) -> None:
             print_changes(OUT, f"since run {since}", since_run(connection, since))
         else:
             first, second = map(pipeline.calendar.parse, sessions)
-            print_changes(OUT, f"{first} to {second}", between_sessions(connection, first, second))
+            changes = between_sessions(connection, first, second)
+            at = read_outcomes(connection, second)[0]["snapshot_at"]
+            mark = f", {said_provisional(second, at)}" if at else ""
+            print_changes(OUT, f"{first} to {second}{mark}", changes)
 
 
 @main.command()
@@ -169,7 +199,9 @@ def results(session_session: str | None, scanner: str | None, symbol: str | None
             raise SessionError(f"No scanner '{scanner}' ran on {session}. Those that did: {', '.join(names)}.")
         found = report.read_hits(connection, session, scanner, symbol)
     if form == "table":
-        OUT.print(f"Hits of {session}, scanned {outcomes[0]['scanned_at']:%Y-%m-%d %H:%M} UTC")
+        at = outcomes[0]["snapshot_at"]
+        mark = f"{report.said_provisional(session, at)}; " if at else ""
+        OUT.print(f"Hits of {session}, {mark}scanned {outcomes[0]['scanned_at']:%Y-%m-%d %H:%M} UTC", soft_wrap=True)
         shown = [one for one in outcomes if scanner in (None, one["scanner"])]
         print_hits(OUT, found, shown)
     elif form == "csv":

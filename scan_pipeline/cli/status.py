@@ -5,7 +5,9 @@ from datetime import UTC, date, datetime
 from rich.console import Console
 
 from scan_pipeline.pipeline import Pipeline
+from scan_pipeline.report.hits import said_provisional
 from scan_pipeline.settings import Settings
+from scan_pipeline.store.bars import read_provisional
 from scan_pipeline.store.connection import Connection
 
 LISTED_GAPS = 5
@@ -13,8 +15,10 @@ LISTED_RUNS = 5
 
 
 def held_sessions(connection: Connection) -> list[date]:
-    """The sessions whose bars are held, oldest first."""
-    rows = connection.execute("select session from ingested_sessions where bars > 0 order by session").fetchall()
+    """The sessions whose bars are held, oldest first; those with provisional bars alone are not."""
+    rows = connection.execute(
+        "select session from ingested_sessions where bars > 0 and not provisional order by session"
+    ).fetchall()
     return [session for (session,) in rows]
 
 
@@ -38,8 +42,15 @@ def print_status(console: Console, settings: Settings) -> None:
 def _print_sessions(console: Console, pipeline: Pipeline) -> None:
     with pipeline.store.read() as connection:
         held = held_sessions(connection)
-        scanned = connection.execute("select count(distinct session), max(session) from scanner_outcomes").fetchone()
-        totals = connection.execute("select sum(bars), sum(rejected) from ingested_sessions").fetchone()
+        scanned = connection.execute(
+            "select count(distinct session), max(session) from scanner_outcomes where not provisional"
+        ).fetchone()
+        totals = connection.execute(
+            "select sum(bars), sum(rejected) from ingested_sessions where not provisional"
+        ).fetchone()
+        provisional = read_provisional(connection)
+    for session, at in sorted(provisional.items()):
+        console.print(f"before close  {session}: {said_provisional(session, at)}; its night replaces it")
     if not held:
         console.print("sessions      none held")
         return

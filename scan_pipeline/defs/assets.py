@@ -4,7 +4,7 @@ Bodies read the config, call `pipeline.py` and report. A run over a range (`Back
 each stage once, and reports every session as it lands, so that a killed backfill keeps what it did.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from scan_pipeline.defs import checks, metadata
-from scan_pipeline.defs.config import ScanConfig, screen_config, to_limits
+from scan_pipeline.defs.config import IngestConfig, ScanConfig, screen_config, to_limits
 from scan_pipeline.defs.resources import Pipelines
 from scan_pipeline.errors import ScanPipelineError
 from scan_pipeline.features.catalogue import HISTORY_SESSIONS, SCREEN_SESSIONS
@@ -20,6 +20,7 @@ from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.progress import peak_mib
 from scan_pipeline.scanners.registry import SqlScanner
 from scan_pipeline.screening.limits import ScreenLimits
+from scan_pipeline.store.bars import IngestedSession
 
 #: One step at a time may write the database; the pool's limit is in dagster.yaml.
 STORE_POOL = "store"
@@ -51,12 +52,19 @@ def build_assets(
                 step.landed(session, {"splits_held": held, **metadata.calls(provider)})
 
     @dg.asset(**common, kinds={"duckdb"}, check_specs=[checks.REJECTED_SHARE])
-    def price_bars(context: dg.AssetExecutionContext, pipelines: dg.ResourceParam[Pipelines]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare class
+    def price_bars(
+        context: dg.AssetExecutionContext, config: IngestConfig, pipelines: dg.ResourceParam[Pipelines]
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare class
         """The bar of every symbol, as traded. What is no bar is in `rejected_bars`, with the rule that says so."""
         ingested = []
         with _step(context, pipelines) as step:
             provider = step.pipeline.provider()
-            for one in step.pipeline.ingest(step.sessions, context.run.run_id, provider):
+            landed: Iterable[IngestedSession] = step.pipeline.ingest(step.sessions, context.run.run_id, provider)
+            if config.provisional:
+                landed = (
+                    step.pipeline.ingest_provisional(session, context.run.run_id, provider) for session in step.sessions
+                )
+            for one in landed:
                 ingested.append(one)
                 step.landed(one.session, metadata.ingested(one), now=True)
             for session in step.sessions:
@@ -145,10 +153,13 @@ class _Step:
         self._landed.append(str(session))
 
     def close(self) -> None:
-        """Adds the time of the stages to every session's metadata."""
+        """Adds the time of the stages to every session's metadata, and whether its bars are provisional."""
         seconds = {"seconds": round(sum(self.pipeline.monitor.seconds.values()), 3)}
+        provisional = self.pipeline.provisional_sessions()
         for session in self._landed:
-            self.context.add_asset_metadata(seconds, partition_key=session)
+            day = date.fromisoformat(session)
+            values = seconds | metadata.provisional(day, provisional.get(day))
+            self.context.add_asset_metadata(values, partition_key=session)
 
 
 @contextmanager

@@ -8,6 +8,18 @@ from pydantic import Field, create_model
 
 from scan_pipeline.screening.limits import ScreenLimits
 
+#: On runs that scan provisional bars: what follows a night waits for the night's own.
+PROVISIONAL_TAG = "scan_pipeline/provisional"
+
+
+class IngestConfig(dg.Config):
+    """Which bars are taken in."""
+
+    provisional: bool = Field(
+        default=False,
+        description="The bars so far of the session that is open now, from one call; the night replaces them.",
+    )
+
 
 class ScanConfig(dg.Config):
     """How a session is scanned."""

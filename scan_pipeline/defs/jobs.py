@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from msgspec.structs import replace
 
+from scan_pipeline.defs.config import PROVISIONAL_TAG
 from scan_pipeline.defs.resources import Pipelines
 from scan_pipeline.defs.scripts import GROUP, shards_in_processes
 from scan_pipeline.errors import ScanPipelineError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # what define_asset_job returns has no public name
 NIGHTLY_CRON = "0 18 * * 1-5"
 
 NIGHTLY_SCAN, BACKFILL, INGEST = "nightly_scan", "backfill", "ingest"
-INCREMENTAL_SCAN, SCRIPT_SCAN = "incremental_scan", "script_scan"
+INCREMENTAL_SCAN, INTRADAY_SCAN, SCRIPT_SCAN = "incremental_scan", "intraday_scan", "script_scan"
 
 
 def build_jobs(*, has_scripts: bool) -> "list[AssetJob]":
@@ -36,13 +37,14 @@ def build_jobs(*, has_scripts: bool) -> "list[AssetJob]":
         description: str,
         executor: dg.ExecutorDefinition = dg.in_process_executor,
         config: dict[str, Any] | None = None,
+        tags: dict[str, str] | None = None,
     ) -> "AssetJob":
         return dg.define_asset_job(
             name,
             selection,
             config=config,
             executor_def=executor,
-            tags={"dagster/max_runtime": str(int(hours * 3600))},
+            tags={"dagster/max_runtime": str(int(hours * 3600)), **(tags or {})},
             description=description,
         )
 
@@ -59,6 +61,21 @@ def build_jobs(*, has_scripts: bool) -> "list[AssetJob]":
             0.5,
             "Sessions that were scanned before: corrections, what changed, and that alone scanned again.",
             config={"ops": {"scan_results": {"config": {"incremental": True}}}},
+        )
+    )
+    jobs.append(
+        job(
+            INTRADAY_SCAN,
+            market - dg.AssetSelection.assets("splits"),
+            0.25,
+            "The session that is open: its bars so far, from one call, marked provisional, and what changed scanned.",
+            config={
+                "ops": {
+                    "price_bars": {"config": {"provisional": True}},
+                    "scan_results": {"config": {"incremental": True}},
+                }
+            },
+            tags={PROVISIONAL_TAG: "true"},
         )
     )
     if has_scripts:
@@ -137,3 +154,31 @@ def build_schedule(calendar: Calendar) -> dg.ScheduleDefinition:
         return dg.RunRequest(partition_key=str(session), run_key=str(session))
 
     return nightly
+
+
+def build_intraday_schedule(pipelines: Pipelines) -> dg.ScheduleDefinition:
+    """Scans of the open session every few minutes, off until switched on; outside of its hours it says so and skips."""
+    minutes = pipelines.settings.intraday_minutes
+
+    @dg.schedule(
+        job_name=INTRADAY_SCAN,
+        cron_schedule=f"*/{minutes} 9-16 * * 1-5",
+        execution_timezone=str(NEW_YORK),
+        name="intraday_scan_every_n_minutes",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description=f"Every {minutes} minutes while the exchange is open (SCAN_INTRADAY_MINUTES), on provisional bars.",
+    )
+    def intraday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        at: datetime = context.scheduled_execution_time
+        if pipelines.settings.provider == "massive" and pipelines.settings.massive_plan == "basic":
+            return dg.SkipReason(
+                "SCAN_MASSIVE_PLAN is basic, which has no snapshots, and bars before the close are made of them. "
+                "Choose a paid plan at https://massive.com and set SCAN_MASSIVE_PLAN=paid."
+            )
+        try:
+            session = Pipeline(pipelines.settings, clock=lambda: at).open_session()
+        except ScanPipelineError as error:
+            return dg.SkipReason(str(error))
+        return dg.RunRequest(partition_key=str(session), run_key=at.astimezone(NEW_YORK).isoformat())
+
+    return intraday

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import dagster as dg
 
 from scan_pipeline.changes.deltas import Deltas
 from scan_pipeline.providers.base import Provider
+from scan_pipeline.report.hits import said_provisional
 from scan_pipeline.screening.screen import REASONS, Funnel
 from scan_pipeline.script_pipeline import ScriptRun
 from scan_pipeline.stages.scan import ScannedSession
@@ -33,6 +34,11 @@ def ingested(one: IngestedSession) -> dict[str, Any]:
         **({"not_fetched": "It is held, and the vendor no longer changes it."} if one.was_held else {}),
         **{f"rejected_{rule}": count for rule, count in one.rejected.items()},
     }
+
+
+def provisional(session: date, snapshot_at: datetime | None) -> dict[str, Any]:
+    """That the session's bars were taken before its close, and when (UTC); nothing where they are final."""
+    return {"provisional": True, "as_of": said_provisional(session, snapshot_at)} if snapshot_at else {}
 
 
 def calls(provider: Provider) -> dict[str, Any]:
@@ -105,6 +111,7 @@ def scanned(one: ScannedSession, results_dir: Path) -> dict[str, Any]:
         "history_sessions": one.history_sessions,
         "history_wanted": one.history_wanted,
         "data_version": one.data_version,
+        **provisional(one.session, one.snapshot_at),
         "hits_by_scanner": _table(("scanner", "hits", "first by rank"), rows),
         "published": _path(results_dir / f"{one.session}.parquet"),
     }

@@ -7,11 +7,12 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from scan_pipeline.errors import ScanPipelineError, SettingsError
 from scan_pipeline.progress import Display
+from scan_pipeline.sessions import utc_now
 from scan_pipeline.settings import PROJECT_DIR, Settings
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def run_job(
     display: Display | None,
     assets: Sequence[str] | None = None,
     ops: Mapping[str, Any] | None = None,
+    clock: Callable[[], datetime] = utc_now,
 ) -> FinishedRun:
     """Run a job (or only some of its `assets`) for one session or a range, in this process; `ops` configures them.
 
@@ -70,7 +72,7 @@ def run_job(
     tags = _tags(sessions)
     with open_instance(settings) as instance, _heeding_ctrl_c() as pressed:
         _end_dead_runs(instance)
-        job = build_definitions(settings, _HeedingDisplay(display, pressed)).resolve_job_def(job_name)
+        job = build_definitions(settings, _HeedingDisplay(display, pressed), clock).resolve_job_def(job_name)
         return _carried_out(
             pressed,
             lambda: job.execute_in_process(

@@ -14,6 +14,7 @@ import msgspec
 
 from scan_pipeline.defs import metadata
 from scan_pipeline.defs.cancellation import Cancellation
+from scan_pipeline.defs.config import PROVISIONAL_TAG
 from scan_pipeline.defs.resources import Pipelines
 from scan_pipeline.defs.step_processes import PRELOADED
 from scan_pipeline.errors import ScanPipelineError, ScriptError
@@ -57,6 +58,14 @@ def run_shard(
             read_plan(Path(shard["folder"])), shard["number"], Cancellation(context.instance, context.run_id)
         )
     return {"folder": shard["folder"], "outcome": msgspec.to_builtins(outcome)}
+
+
+#: Scripts run on sessions that have closed: a screen of provisional bars starts none.
+_ONCE_FINAL = (
+    dg.AutomationCondition.eager()
+    & dg.AutomationCondition.all_deps_blocking_checks_passed()
+    & ~dg.AutomationCondition.any_deps_match(dg.AutomationCondition.executed_with_tags(tag_keys={PROVISIONAL_TAG}))
+)
 
 
 def _script_asset(partitions: dg.PartitionsDefinition[str], script: Script) -> dg.AssetsDefinition:
@@ -131,7 +140,7 @@ def _script_asset(partitions: dg.PartitionsDefinition[str], script: Script) -> d
         kinds={"python", "duckdb"},
         description=script.fault or f"{script.title}: the hits of {script.path.name}, run unmodified in shards.",
         code_version=script.code_version,
-        automation_condition=dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed(),
+        automation_condition=_ONCE_FINAL,
     )
     def script_results(prefiltered_symbols: Any) -> dict[str, Any]:
         made = plan(prefiltered_symbols)

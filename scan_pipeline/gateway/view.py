@@ -2,7 +2,8 @@
 
 What belongs here: the one place where both are enforced. Every answer reads through `View.read`, whose tables stand
 before the store's own of the same names, so that no query of an answer can see past them. What does not: the answers.
-A view hides symbols, never rows of a symbol that it shows: the whole history up to the day is there.
+A view hides symbols, never rows of a symbol that it shows: the whole history up to the day is there. Nobody sees
+sessions whose bars are provisional: the vendor's daily bars are final ones.
 """
 
 import threading
@@ -26,13 +27,19 @@ SEEN = {
     "intraday_sessions": ("session", True),
     "ticker_details": ("as_of", True),
 }
+#: What of them is made of provisional bars, and not shown; `{file}` is the store's catalog.
+PROVISIONAL = {
+    "price_bars": "provisional",
+    "ingested_sessions": "provisional",
+    "universe": "session in (select session from {file}.main.ingested_sessions where provisional)",
+}
 #: DuckDB refuses one process a file for writing while it reads it: gateways of one process take turns.
 TURN = threading.RLock()
 
 
 @dataclass(frozen=True)
 class View:
-    """The store as it was known on `as_of`, of `symbols` alone; None: as it is now, of all symbols."""
+    """The store as it was known on `as_of`, of `symbols` alone; None: as it is now, of all symbols. Final bars only."""
 
     as_of: date | None = None
     symbols: frozenset[str] | None = None
@@ -45,8 +52,7 @@ class View:
     def read(self, store: Store) -> Iterator[Connection]:
         """A connection to the store that sees what the view shows, and nothing else under the tables' names."""
         with TURN, store.read() as connection:
-            if self.as_of is not None or self.symbols is not None:
-                self._shadow(connection)
+            self._shadow(connection)
             yield connection
 
     def _shadow(self, connection: Connection) -> None:
@@ -61,6 +67,8 @@ class View:
             where[True] = "symbol in (select symbol from temp.shown)"
         for table, (day, has_symbol) in SEEN.items():
             until = f"{day} <= DATE '{self.as_of}'" if self.as_of is not None else "true"
+            final = f"not ({PROVISIONAL[table].format(file=file)})" if table in PROVISIONAL else "true"
             connection.execute(
-                f"create temp view {table} as select * from {file}.main.{table} where {until} and {where[has_symbol]}"
+                f"create temp view {table} as select * from {file}.main.{table} "
+                f"where {until} and {final} and {where[has_symbol]}"
             )

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from scan_pipeline.providers.http import VendorClient
 
 
+#: Providers that can tell a session's bars before its close.
+WITH_SNAPSHOTS = ("massive",)
 #: The vendor's addresses, of today and of before its new name: the same keys, the same answers.
 VENDOR_ADDRESSES = ("https://api.massive.com", "https://api.polygon.io")
 

@@ -6,7 +6,7 @@ and one line in `providers/__init__.py`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 import duckdb
@@ -51,6 +51,14 @@ class Delivery(Protocol):
         """The rows as a relation on `connection`, with the columns of DELIVERED_COLUMNS, in the order delivered."""
 
 
+class Snapshot(Delivery, Protocol):
+    """Rows for the session that is open: each symbol's bar so far."""
+
+    @property
+    def at(self) -> datetime | None:
+        """The instant that its newest row is of, where it tells; aware."""
+
+
 class Provider(Protocol):
     """A source of bars, splits and reference data."""
 
@@ -63,6 +71,12 @@ class Provider(Protocol):
 
         Each part comes with the session before it: rows dated after that one and up to the part's last session
         belong to the part, rows on closed days in between included. A session it knows nothing of is in a part too.
+        """
+
+    def snapshot(self, session: date) -> Snapshot | None:
+        """The bars so far of a session that is open, of the whole market, in one call; None if it has no snapshots.
+
+        A symbol that has not traded in the session has no row.
         """
 
     def prepare(self, what: str, fetched: Mapping[str, date], sessions: Sequence[date]) -> None:

@@ -67,6 +67,9 @@ class FilesProvider:
             yield part, previous, FilesDelivery(self.name, self.groups, previous, part[-1])
             previous = part[-1]
 
+    def snapshot(self, session: date) -> None:
+        """Files hold sessions that are over."""
+
     def prepare(self, what: str, fetched: Mapping[str, date], sessions: Sequence[date]) -> None:
         """Nothing: files are read where they are."""
 

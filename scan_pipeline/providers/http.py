@@ -59,6 +59,14 @@ def plan_named(name: str) -> Plan:
     return plan
 
 
+class NotInPlanError(ProviderError):
+    """The key's plan does not include what was asked for. `refusal` is what the vendor said."""
+
+    def __init__(self, refusal: str, mend: str) -> None:
+        super().__init__(f"{refusal} {mend}")
+        self.refusal = refusal
+
+
 class TransientError(Exception):
     """An answer, or the lack of one, that another try may mend. `wait` is what the server asks for, in seconds."""
 
@@ -185,12 +193,15 @@ class VendorClient:
             return TransientError(f"{status}: {said}", _seconds(retry_after))
         if not self.key:
             return ProviderError(f"{self.base_url} refuses with {status}: {said}")
-        mend = {
-            401: f"The key is not known. Correct {self.key_setting}.",
-            403: "The plan does not include this. Choose sessions within it, or another plan, and set "
-            "SCAN_MASSIVE_PLAN to it.",
-        }.get(status, "Check SCAN_MASSIVE_URL.")
-        return ProviderError(f"{self.base_url} refuses with {status}: {said} {mend}")
+        refusal = f"{self.base_url} refuses with {status}: {said}"
+        if status == 403:
+            return NotInPlanError(
+                refusal,
+                "The plan does not include this. Choose sessions within it, or another plan, and set "
+                "SCAN_MASSIVE_PLAN to it.",
+            )
+        unknown_key = f"The key is not known. Correct {self.key_setting}."
+        return ProviderError(f"{refusal} {unknown_key if status == 401 else 'Check SCAN_MASSIVE_URL.'}")
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -19,6 +19,7 @@ import numpy as np
 from scan_pipeline.providers.base import ProviderError
 from scan_pipeline.providers.http import GivenUpError, Plan, TransientError, VendorClient
 from scan_pipeline.providers.reference import ReferenceLists, note_fetch
+from scan_pipeline.providers.snapshot import FetchedSnapshot, fetch_snapshot
 from scan_pipeline.providers.threads import in_thread
 from scan_pipeline.sessions import NEW_YORK
 
@@ -213,6 +214,14 @@ class MassiveProvider:
         self.missing |= {one.session: one.missing for one in part if one.missing}
         sessions = [one.session for one in part]
         return sessions, before[sessions[0]], FetchedDelivery(self.name, part)
+
+    def snapshot(self, session: date) -> FetchedSnapshot:
+        """See `Provider.snapshot`. Raises ProviderError, in words, where the key's plan has none."""
+        client = self.make_client()
+        try:
+            return fetch_snapshot(client, session, self.name)
+        finally:
+            self.calls += client.calls
 
     @property
     def sources(self) -> Sequence[str]:

@@ -5,17 +5,18 @@ import json
 import math
 import tempfile
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 import duckdb
 
+from scan_pipeline.sessions import NEW_YORK
 from scan_pipeline.store.connection import Connection
 
 #: The columns that every hit has; a scanner's own follow.
 COMMON = ("session", "scanner", "rank", "symbol", "name", "score")
-VERSIONS = ("code_version", "data_version", "run_id")
+VERSIONS = ("code_version", "data_version", "run_id", "provisional")
 
 
 def latest_scanned(connection: Connection) -> date | None:
@@ -30,7 +31,8 @@ def read_hits(
     """Hits by scanner and rank. Each has COMMON, `details` (the scanner's own columns, as a dict) and VERSIONS."""
     cursor = connection.execute(
         """
-        select session, scanner, rank, symbol, name, score, details, code_version, data_version, run_id
+        select session, scanner, rank, symbol, name, score, details, code_version, data_version, run_id,
+            scan_results.provisional
         from scan_results left join universe using (session, symbol)
         where session = $session and ($scanner is null or scanner = $scanner) and ($symbol is null or symbol = $symbol)
         order by scanner, rank
@@ -47,10 +49,18 @@ def read_hits(
 def read_outcomes(connection: Connection, session: date) -> list[dict[str, Any]]:
     """What became of each scanner on the session."""
     rows = connection.execute(
-        "select scanner, ok, hits, message, scanned_at from scanner_outcomes where session = ? order by scanner",
-        [session],
+        f"select {', '.join(_OUTCOME)} from scanner_outcomes where session = ? order by scanner", [session]
     ).fetchall()
-    return [dict(zip(("scanner", "ok", "hits", "message", "scanned_at"), row, strict=True)) for row in rows]
+    return [dict(zip(_OUTCOME, row, strict=True)) for row in rows]
+
+
+_OUTCOME = ("scanner", "ok", "hits", "message", "scanned_at", "provisional", "snapshot_at")
+
+
+def said_provisional(session: date, snapshot_at: datetime) -> str:
+    """That bars or hits of a session are provisional; `snapshot_at` is in UTC. With the day, where that is another."""
+    at = snapshot_at.replace(tzinfo=UTC).astimezone(NEW_YORK)
+    return f"provisional, as of {at:{'%H:%M' if at.date() == session else '%Y-%m-%d %H:%M'}} New York, before the close"
 
 
 def write_csv(hits: Iterable[dict[str, Any]], out: TextIO) -> None:
@@ -74,11 +84,12 @@ def write_parquet(hits: list[dict[str, Any]], out: BinaryIO) -> None:
         path = Path(folder) / "hits.parquet"
         writer.execute(
             "create table hits (session DATE, scanner VARCHAR, rank INTEGER, symbol VARCHAR, name VARCHAR, "
-            "score DOUBLE, details JSON, code_version VARCHAR, data_version VARCHAR, run_id VARCHAR)"
+            "score DOUBLE, details JSON, code_version VARCHAR, data_version VARCHAR, run_id VARCHAR, "
+            "provisional BOOLEAN)"
         )
         if hits:
             writer.executemany(
-                "insert into hits values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert into hits values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [[*(hit[name] for name in COMMON), json.dumps(hit["details"]), *(hit[name] for name in VERSIONS)]
                  for hit in hits],
             )  # fmt: skip

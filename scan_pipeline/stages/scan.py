@@ -25,7 +25,7 @@ from scan_pipeline.scanners.sql import Bench
 from scan_pipeline.sessions import SessionArray
 from scan_pipeline.stages.groups import Group
 from scan_pipeline.store.connection import Connection, Store
-from scan_pipeline.store.history import data_versions, read_block
+from scan_pipeline.store.history import data_versions, provisional_at, read_block
 from scan_pipeline.store.results import (
     keep_features,
     publish,
@@ -45,7 +45,8 @@ class ScannedSession:
 
     `rescanned_symbols` of its `scanned_symbols` had their features computed; the others' were cached. `is_cached`: a
     scan would have given what was there, so nothing was done. `hit_changes`: hits `new`, `gone` and `moved` since the
-    session was scanned before; empty where it was not.
+    session was scanned before; empty where it was not. `snapshot_at`: the instant (UTC) of the provisional bars that it
+    was made of; None where all were final.
     """
 
     session: date
@@ -58,6 +59,7 @@ class ScannedSession:
     data_version: str
     hit_changes: Mapping[str, int] = field(default_factory=dict)
     is_cached: bool = False
+    snapshot_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,10 @@ def scan_group(
     with ExitStack() as stack:
         with store.read() as connection:
             versions = data_versions(connection, group.windows())
+            provisional = provisional_at(connection, group.windows())
             held = _held_sessions(connection, group.window)
             if incremental:
-                done = list(_as_scanned(connection, group, versions, held, code_versions))
+                done = list(_as_scanned(connection, group, versions, held, provisional, code_versions))
                 todo = [one for one in group.sessions if one not in {scanned.session for scanned in done}]
                 standing = {one: read_standing(connection, one, versions[one]) for one in todo}
             if not todo:
@@ -116,7 +119,7 @@ def scan_group(
             outcomes += became
     now = datetime.now(UTC).replace(tzinfo=None)
     with store.write() as connection:
-        changes = replace_hits(connection, hits, outcomes, code_versions, versions, standing, now, run_id)
+        changes = replace_hits(connection, hits, outcomes, code_versions, versions, standing, provisional, now, run_id)
         keep_features(connection, todo, filled.kept, limits.keep_sessions)
         _keep_fingerprints(connection, group, versions, standing, now, run_id)
         files = write_aside(connection, todo, results_dir)
@@ -132,6 +135,7 @@ def scan_group(
             history_wanted=group.place(session) + 1,
             data_version=versions[session],
             hit_changes=changes.get(session, {}),
+            snapshot_at=provisional.get(session),
         )
         for session in todo
     ]
@@ -143,6 +147,7 @@ def _as_scanned(
     group: Group,
     versions: Mapping[date, str],
     held: SessionArray,
+    provisional: Mapping[date, datetime],
     code_versions: Mapping[str, str],
 ) -> Iterator[ScannedSession]:
     """The group's sessions whose stored results are what a scan would give."""
@@ -164,6 +169,7 @@ def _as_scanned(
             data_version=versions[session],
             hit_changes={"new": 0, "gone": 0, "moved": 0},
             is_cached=True,
+            snapshot_at=provisional.get(session),
         )
 
 

@@ -28,6 +28,8 @@ class IngestedSession:
     revised: int = 0
     #: Not asked for again: it is held, and the vendor no longer changes it.
     was_held: bool = False
+    #: The instant (UTC) that provisional bars are of; None: they are final.
+    snapshot_at: datetime | None = None
 
     @property
     def lost_share(self) -> float:
@@ -37,14 +39,20 @@ class IngestedSession:
 
 
 def take_in(
-    connection: Connection, delivery: Delivery, sessions: Sequence[date], previous: date, run_id: str
+    connection: Connection,
+    delivery: Delivery,
+    sessions: Sequence[date],
+    previous: date,
+    run_id: str,
+    snapshot_at: datetime | None = None,
 ) -> tuple[list[IngestedSession], int]:
     """Replace `sessions` (consecutive, oldest first) by what the delivery holds for them.
 
     `previous` is the session before the first: rows dated on a closed day in between belong to the session after it.
     A row without a readable date belongs to the session of its `reported_on`, or, without one, to none.
 
-    What differs from the bars that were held is noted in `bar_revisions`.
+    What differs from the bars that were held is noted in `bar_revisions`. With `snapshot_at` (UTC) the bars are
+    provisional, as of that instant: they are not held, and what replaces them revises nothing.
     Returns what became of each session that something was delivered for, and the number of rejected rows of none.
     Must run in a write transaction.
     """
@@ -73,18 +81,18 @@ def take_in(
     )
     # A session for which nothing is delivered keeps what it has.
     connection.execute("delete from taken where session not in (select session from prints where session is not null)")
-    connection.execute(_REPLACE_BARS)
+    connection.execute(_REPLACE_BARS, {"provisional": snapshot_at is not None})
     taken_at = datetime.now(UTC).replace(tzinfo=None)
     connection.execute(_NOTE_REVISIONS, {"revised_at": taken_at, "run_id": run_id})
     undated = _replace_rejected(connection, delivery.name)
-    outcomes = _account(connection, taken_at)
+    outcomes = _account(connection, taken_at, snapshot_at)
     connection.execute("delete from ingested_sessions where session in (from taken)")
     if outcomes:
         connection.executemany(
-            "insert into ingested_sessions values (?, ?, ?, ?, ?, ?, ?, null, ?, ?)",
+            "insert into ingested_sessions values (?, ?, ?, ?, ?, ?, ?, null, ?, ?, ?, ?)",
             [
                 [one.session, delivery.name, one.delivered, one.bars, one.superseded, sum(one.rejected.values()),
-                 one.lost_bars, taken_at, run_id]
+                 one.lost_bars, taken_at, run_id, snapshot_at is not None, snapshot_at]
                 for one in outcomes
             ],
         )  # fmt: skip
@@ -117,11 +125,12 @@ from judged asof left join taken on judged.counted_on <= taken.session
 """
 
 _REPLACE_BARS = """
-create or replace temp table seen as select * from price_bars where session in (from taken);
+create or replace temp table seen as select * from price_bars where session in (from taken) and not provisional;
 delete from price_bars where session in (from taken);
 insert into price_bars
 select prints.session, symbol, prints.open, prints.high, prints.low, prints.close, prints.volume, prints.adj_close,
-    least(prints.first_reported_on, seen.first_reported_on), prints.reported_on, prints.vwap, prints.trades
+    least(prints.first_reported_on, seen.first_reported_on), prints.reported_on, prints.vwap, prints.trades,
+    $provisional
 from prints left join seen using (session, symbol)
 where rule is null and place = 1
 order by session, symbol;
@@ -132,7 +141,7 @@ insert into bar_revisions
 select session, symbol, seen.open, seen.high, seen.low, seen.close, seen.volume,
     bars.open, bars.high, bars.low, bars.close, bars.volume, $revised_at, $run_id
 from (from price_bars where session in (from taken)) bars full join seen using (session, symbol)
-where session in (select session from ingested_sessions)
+where session in (select session from ingested_sessions where not provisional)
     and row(bars.open, bars.high, bars.low, bars.close, bars.volume)
         is distinct from row(seen.open, seen.high, seen.low, seen.close, seen.volume)
 order by session, symbol
@@ -155,7 +164,7 @@ def hash_bars(connection: Connection, sessions: Sequence[date]) -> None:
 
 
 def read_accounts(connection: Connection) -> dict[date, tuple[datetime, IngestedSession]]:
-    """For every session held, when it was taken in (UTC) and what became of it then."""
+    """For every session held, when it was taken in (UTC) and what became of it then. Provisional ones are not held."""
     rejected: dict[date, dict[str, int]] = {}
     for session, rule, count in connection.execute(
         "select session, rule, count(*) from rejected_bars where session is not null group by all"
@@ -167,9 +176,15 @@ def read_accounts(connection: Connection) -> dict[date, tuple[datetime, Ingested
             IngestedSession(session, delivered, bars, superseded, rejected.get(session, {}), lost, was_held=True),
         )
         for session, delivered, bars, superseded, lost, at in connection.execute(
-            "select session, delivered, bars, superseded, lost_bars, ingested_at from ingested_sessions"
+            "select session, delivered, bars, superseded, lost_bars, ingested_at from ingested_sessions "
+            "where not provisional"
         ).fetchall()
     }
+
+
+def read_provisional(connection: Connection) -> dict[date, datetime]:
+    """The sessions whose bars are provisional, and the instant (UTC) that they are of."""
+    return dict(connection.execute("select session, snapshot_at from ingested_sessions where provisional").fetchall())
 
 
 def _replace_rejected(connection: Connection, source: str) -> int:
@@ -189,7 +204,7 @@ def _replace_rejected(connection: Connection, source: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _account(connection: Connection, taken_at: datetime) -> list[IngestedSession]:
+def _account(connection: Connection, taken_at: datetime, snapshot_at: datetime | None) -> list[IngestedSession]:
     totals: list[Any] = connection.execute(
         """
         with by_bar as (
@@ -223,6 +238,7 @@ def _account(connection: Connection, taken_at: datetime) -> list[IngestedSession
             rejected.get(session, {}),
             int(lost),
             revised.get(session, 0),
+            snapshot_at=snapshot_at,
         )
         for session, rows, bars, superseded, lost in totals
     ]

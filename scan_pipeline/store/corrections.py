@@ -3,7 +3,7 @@
 What belongs here: deciding from what is held. What does not: asking (`providers/`) and storing (`bars.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
@@ -26,12 +26,14 @@ def due(
     calendar: Calendar,
     correction_sessions: int,
     max_lost_share: float,
+    provisional: Collection[date] = (),
 ) -> Due:
     """What to ask for, so that `sessions` are held and right. `held` is as `read_accounts` gives it.
 
     A held session is settled once it was taken in after `correction_sessions` later ones had closed: the vendor no
     longer revises it. One that is not is asked for again, unless that was done since the last of `sessions` closed. One
-    that lost more than `max_lost_share` of its bars is as good as not held.
+    that lost more than `max_lost_share` of its bars is as good as not held. A session up to the last one whose bars are
+    still `provisional` is asked for too: the history of `sessions` must not be made of them.
     """
     last = max(sessions)
     good = {day: one for day, (_, one) in held.items() if one.bars and one.lost_share <= max_lost_share}
@@ -42,7 +44,8 @@ def due(
 
     corrected = {day: one for day, one in good.items() if day <= last and held[day][0] < settled_at(day)}
     settled = [good[day] for day in sorted(sessions) if day in good and day not in corrected]
-    return Due(sorted(set(sessions) - good.keys()), corrected, settled)
+    left = {day for day in provisional if day <= last}
+    return Due(sorted({*sessions, *left} - good.keys()), corrected, settled)
 
 
 def loses_bars(now: IngestedSession, before: IngestedSession, max_lost_share: float) -> bool:

@@ -3,13 +3,14 @@
 Prices are stored as traded; splits are applied here, on reading, as known on each as-of session.
 """
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 
 import numpy as np
 
 from scan_pipeline.features.bars import BarBlock, Split, adjust_for_splits, lay_out
 from scan_pipeline.sessions import SessionArray
+from scan_pipeline.store.bars import read_provisional
 from scan_pipeline.store.connection import Connection
 
 
@@ -73,8 +74,10 @@ def _read_splits(connection: Connection, window: SessionArray) -> list[Split]:
 def data_versions(connection: Connection, windows: dict[date, SessionArray]) -> dict[date, str]:
     """For each as-of session, a hash of what its scan reads: bars and splits of its window, decisions, universe.
 
-    The bars' part is combined from one hash a session, made when they were taken in.
+    The bars' part is combined from one hash a session, made when they were taken in. Provisional bars are other data
+    than the same bars when they are final.
     """
+    provisional = provisional_at(connection, windows)
     of_session = dict(connection.execute("select session, bars_hash from ingested_sessions").fetchall())
     decisions = dict(
         connection.execute(
@@ -89,14 +92,27 @@ def data_versions(connection: Connection, windows: dict[date, SessionArray]) -> 
     ).fetchall()
     versions = {}
     for session, window in windows.items():
-        parts = [of_session.get(day, 0) for day in window.astype(object)]
+        parts: list[object] = [of_session.get(day, 0) for day in window.astype(object)]
         parts += [split for ex, known, split in splits if window[0].astype(object) < ex <= session and known <= session]
         parts.append(decisions.get(session, 0))
+        if session in provisional:
+            parts.append("provisional")
         versions[session] = _short_hash(parts)
     return versions
 
 
-def _short_hash(parts: Sequence[int]) -> str:
+def provisional_at(connection: Connection, windows: Mapping[date, SessionArray]) -> dict[date, datetime]:
+    """The as-of sessions whose scan reads provisional bars, and the latest instant (UTC) that those are of."""
+    found = {}
+    provisional = read_provisional(connection)
+    for session, window in windows.items():
+        instants = [at for day, at in provisional.items() if window[0].astype(object) <= day <= session]
+        if instants:
+            found[session] = max(instants)
+    return found
+
+
+def _short_hash(parts: Sequence[object]) -> str:
     from hashlib import sha256
 
     return sha256(",".join(map(str, parts)).encode()).hexdigest()[:12]

@@ -24,6 +24,14 @@ STEPS: dict[int, Sequence[str]] = {
     2: (
         "alter table listings rename column fetched_on to as_of",
         "alter table scan_results add column cached_since TIMESTAMP",
+        *(
+            f"alter table {table} add column provisional BOOLEAN default false"
+            for table in ("price_bars", "ingested_sessions", "scan_results", "scanner_outcomes")
+        ),
+        *(
+            f"alter table {table} add column snapshot_at TIMESTAMP"
+            for table in ("ingested_sessions", "scanner_outcomes")
+        ),
         schema.SCAN_FINGERPRINTS.ddl,
         schema.INCREMENTAL_DELTAS.ddl,
         schema.HIT_CHANGES.ddl,

@@ -24,13 +24,15 @@ def replace_hits(
     code_versions: Mapping[str, str],
     data_versions: Mapping[date, str],
     cached_since: Mapping[date, Mapping[str, datetime]],
+    provisional: Mapping[date, datetime],
     now: datetime,
     run_id: str,
 ) -> dict[date, dict[str, int]]:
     """Replace hits and outcomes of every session that has an outcome. Must run in a write transaction.
 
-    `cached_since`: when the features of symbols were computed, where an earlier run did that. Returns how many hits are
-    `new`, `gone` and `moved` of each session that had been scanned before; which, is in `hit_changes`.
+    `cached_since`: when the features of symbols were computed, where an earlier run did that. `provisional`: sessions
+    that were scanned on provisional bars, and the instant that these are of. Returns how many hits are `new`, `gone`
+    and `moved` of each session that had been scanned before; which, is in `hit_changes`.
     """
     sessions = sorted({outcome.session for outcome in outcomes})
     connection.execute(
@@ -60,11 +62,12 @@ def replace_hits(
             "cached_since": np.array(
                 [cached_since.get(hit.session, {}).get(hit.symbol) for hit in hits], dtype="datetime64[us]"
             ),
+            "provisional": np.array([hit.session in provisional for hit in hits]),
         }
         connection.register("given_hits", columns)
         connection.execute(
-            "insert into scan_results select date '1970-01-01' + day, * exclude (day, cached_since), ?, cached_since "
-            "from given_hits",
+            "insert into scan_results select date '1970-01-01' + day, * exclude (day, cached_since, provisional), ?, "
+            "cached_since, provisional from given_hits",
             [run_id],
         )
         connection.unregister("given_hits")
@@ -76,12 +79,14 @@ def replace_hits(
         "message": _texts([one.message for one in outcomes]),
         "code_version": _texts([code_versions[one.scanner] for one in outcomes]),
         "data_version": _texts([data_versions[one.session] for one in outcomes]),
+        "provisional": np.array([one.session in provisional for one in outcomes]),
+        "snapshot_at": np.array([provisional.get(one.session) for one in outcomes], dtype="datetime64[us]"),
     }
     connection.register("given_outcomes", columns)
     connection.execute(
         "insert into scanner_outcomes "
         "select date '1970-01-01' + day, scanner, ok, case when ok then hits end, message, code_version, data_version, "
-        "?, ? from given_outcomes",
+        "?, ?, provisional, snapshot_at from given_outcomes",
         [now, run_id],
     )
     connection.unregister("given_outcomes")

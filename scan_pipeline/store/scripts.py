@@ -52,9 +52,10 @@ class ScriptOutcome:
 
 
 def sessions_lacking(connection: Connection, sessions: Sequence[date]) -> list[date]:
-    """Those of the sessions of which no bar is held, in order."""
+    """Those of the sessions of which no bar is held, in order; one whose bars are provisional lacks them."""
     held = connection.execute(
-        "select session from ingested_sessions where bars > 0 and session in (select unnest(?::DATE[]))",
+        "select session from ingested_sessions "
+        "where bars > 0 and not provisional and session in (select unnest(?::DATE[]))",
         [list(sessions)],
     ).fetchall()
     return sorted(set(sessions) - {session for (session,) in held})
