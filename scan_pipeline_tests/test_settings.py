@@ -127,6 +127,7 @@ def test_relative_paths_keep_their_meaning_when_a_run_starts_elsewhere(
 
 
 def test_dagster_home_follows_the_data_folder_unless_it_is_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)  # a run of another test sets it for its process
     settings = Settings(data_dir=folder / "there")
     assert settings.dagster_home == folder / "there" / "dagster_home"
     monkeypatch.setenv("DAGSTER_HOME", str(folder / "home"))

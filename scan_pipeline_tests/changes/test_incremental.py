@@ -253,7 +253,7 @@ STEP = st.tuples(
 
 
 @pytest.mark.slow
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(lives=st.lists(st.lists(STEP, min_size=1, max_size=4), min_size=1, max_size=3))
 def test_incremental_equals_full_whatever_happened(
     lives: list[list[tuple[str, int, date, float]]], base: Pipeline, settings_at: SettingsFactory
