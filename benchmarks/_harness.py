@@ -123,7 +123,7 @@ class Report:
         ]
         lines += _table(("figure", "median", "min", "max", "unit", "runs", "goal"), rows)
         if self.ratios:
-            times = [(name, f"{ratio:.1f}", self.goals.get(name, "")) for name, ratio in self.ratios.items()]
+            times = [(name, f"{ratio:.2f}", self.goals.get(name, "")) for name, ratio in self.ratios.items()]
             lines += ["", *_table(("ratio of medians", "times", "goal"), times)]
         lines += ["", "Where the time goes (medians, seconds):", ""]
         for workload, parts in self.parts.items():
