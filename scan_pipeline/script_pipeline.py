@@ -113,6 +113,11 @@ class ScriptPipeline:
             raise ScriptError(script.fault)
         return script
 
+    def environment(self, script: Script, say: Callable[[str], None]) -> Path:
+        """The Python of the script's environment, made ready; `say` is told what takes long."""
+        needs = requirements_of(script.inspection, script.sidecar)
+        return prepare_environment(needs, self.pipeline.settings.environments_dir, RUNTIME_DIR, say)
+
     def runs_of(self, name: str, sessions: Sequence[date]) -> list[list[date]]:
         """The sessions of each run that scanning `sessions` takes: all in one where the script takes a range."""
         return [list(sessions)] if self.get(name).sidecar.takes_range else [[session] for session in sessions]
@@ -123,8 +128,7 @@ class ScriptPipeline:
         calendar.require_closed(sessions)
         script = self.get(name)
         sidecar, first, as_of = script.sidecar, min(sessions), max(sessions)
-        needs = requirements_of(script.inspection, sidecar)
-        python = prepare_environment(needs, settings.environments_dir, RUNTIME_DIR, self.pipeline.monitor.say)
+        python = self.environment(script, self.pipeline.monitor.say)
         missing = missing_imports(python, [*script.inspection.imports])
         if missing:
             raise ScriptError(

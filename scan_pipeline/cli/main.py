@@ -358,6 +358,8 @@ def demo() -> None:
         "  scan-pipeline results --scanner gap_and_go     all hits of a scanner\n"
         "  scan-pipeline why SPY                          what is known of a symbol, and why it is scanned or not\n"
         "  scan-pipeline backfill --from 2025-12-01       a month of nights in one pass\n"
+        "  scan-pipeline rerun                            what changed since, and that alone scanned again\n"
+        "  scan-pipeline script run example_gap_scan      a trader's own script, unmodified, on the whole market\n"
         "  make ui                                        the same in the Dagster UI, on http://localhost:3000\n"
         "Your own bars and scanners: see README.md."
     )

@@ -120,6 +120,7 @@ def run(
     one = scripts.get(name)
     sessions = _given_sessions(pipeline, session_session, from_session, to_session)
     started = time.perf_counter()
+    scripts.environment(one, REMARKS.print)  # here, where a person sees why the first run takes longer
     try:
         with progress_bars(REMARKS) as display, _watched(settings, one.name, display):
             _, fault = run_script(
