@@ -294,8 +294,9 @@ class ScriptPipeline:
         numbers = sorted(one.number for one in outcomes)
         missing = sorted(set(range(1, plan.shards + 1)) - set(numbers))
         if missing or len(numbers) != plan.shards:
+            named = f"these are missing: {', '.join(map(str, missing))}" if missing else "one came twice"
             raise ScriptError(
-                f"Of the {plan.shards} shards of {plan.script}, these are missing: {', '.join(map(str, missing))}. "
+                f"Of the {plan.shards} shards of {plan.script}, {named}. "
                 "Nothing is merged from a part. Run it again as a whole."
             )
         gone = [number for number in numbers if not (plan.shard_folder(number) / "outcome.json").exists()]
