@@ -69,6 +69,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(ge=0, le=1, description="More of a session's bars lost to the bar rules than this stops the session."),
     ] = 0.05
     screen: Annotated[ScreenLimits, Meta(description="Default limits of the screen.")] = ScreenLimits()
+    benchmark: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Z][A-Z0-9.-]{0,11}$",
+            description="The symbol that others are held against: beta, correlation, relative strength.",
+        ),
+    ] = "SPY"
     batch_symbols: Annotated[int, Meta(ge=1, description="Symbols worked on at once; bounds memory.")] = 2_000
     keep_features_sessions: Annotated[int, Meta(ge=0, description="Sessions kept in the table `features`.")] = 5
     scanner_timeout_seconds: Annotated[

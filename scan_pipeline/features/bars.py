@@ -9,15 +9,19 @@ What belongs here: layout and adjustment. What does not: indicators (`indicators
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Days = npt.NDArray[np.datetime64]
+Value = TypeVar("Value")
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
+#: The column that holds the close of the benchmark on the session of each bar, where it has been read.
+BENCHMARK = "benchmark"
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class BarBlock:
     `symbol[i]` is the series' symbol; its adjustment holds for as-of sessions `valid_from[i]` to `valid_to[i]`.
     `session` is, for every bar, the position of its session in the block's list. Columns are float64; prices dollars,
     volume shares, both split-adjusted. `bars_before[i]` is the number of bars that are held before the block begins,
-    within the history that counts.
+    within the history that counts. `days` are the dates of the block's sessions, and `following` that of the exchange's
+    next session after them: with it, a week or a month is known to be over on its last session.
     """
 
     symbol: Ints
@@ -51,16 +56,19 @@ class BarBlock:
     session: Ints
     columns: Mapping[str, Floats]
     bars_before: Ints
-    _memo: dict[Any, Floats] = field(default_factory=dict)
+    days: Days | None = None
+    following: np.datetime64 | None = None
+    _memo: dict[Any, Any] = field(default_factory=dict)
 
     def __getitem__(self, column: str) -> Floats:
         return self.columns[column]
 
-    def memo(self, key: Any, compute: Callable[[], Floats]) -> Floats:
+    def memo(self, key: Any, compute: Callable[[], Value]) -> Value:
         """A value computed at most once for this block."""
         if key not in self._memo:
             self._memo[key] = compute()
-        return self._memo[key]
+        value: Value = self._memo[key]
+        return value
 
     def series_of_bar(self) -> Ints:
         """For every bar, the number of its series."""
@@ -74,6 +82,18 @@ class BarBlock:
         series = self.series_of_bar()
         valid = (self.valid_from[series] <= self.session) & (self.session <= self.valid_to[series])
         return np.flatnonzero(valid & wanted[self.symbol[series], self.session])
+
+    def with_benchmark(self, benchmark: "BarBlock") -> "BarBlock":
+        """The block with the close of the benchmark on each bar's session as a column; NaN where it did not trade.
+
+        `benchmark` holds the bars of the benchmark alone, over the same sessions. Each series is given its closes as
+        they were adjusted when its own adjustment began to hold.
+        """
+        closes = np.full((len(benchmark.symbol), len(benchmark.days if benchmark.days is not None else ())), np.nan)
+        closes[benchmark.series_of_bar(), benchmark.session] = benchmark["close"]
+        stretch = np.searchsorted(benchmark.valid_from, self.valid_from, side="right") - 1
+        column = closes[stretch[self.series_of_bar()], self.session]
+        return replace(self, columns={**self.columns, BENCHMARK: column}, _memo={})
 
 
 def lay_out(

@@ -8,17 +8,14 @@ it for longer, to 1e-4.) Until TA-Lib has the bars that it needs, a value is nul
 Formulas are in terms of bars as charts use them: split-adjusted as known on the as-of session, traded bars only.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from scan_pipeline.features.bars import BarBlock, Floats
+from scan_pipeline.features.indicator import Unit, warm_up
 from scan_pipeline.features.indicators import bars_so_far, has_changed, previous, ratio, windowed
-
-Unit = Literal["dollars", "shares", "dollars/day", "dollars/bar", "ratio", "percent", "0-100", "bars"]
 
 #: Bars in 52 weeks.
 YEAR = 252
@@ -42,11 +39,6 @@ class Feature:
     def compute(self, block: BarBlock) -> Floats:
         """The value at every bar of the block; NaN where unknown. Computed once a block."""
         return block.memo(self.name, lambda: self._compute(block))
-
-
-def warm_up(weight: float) -> int:
-    """Bars until a recursion that keeps `weight` of its last value has forgotten where it began (1e-7)."""
-    return math.ceil(math.log(1e-7) / math.log(weight))
 
 
 def _sma(n: int) -> Feature:

@@ -4,6 +4,7 @@ What belongs here: the type, and the units that values carry. What does not: the
 has (`talib_functions.py`) or which are ours (`formulas.py`), and the language that calls them (`expressions.py`).
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,7 @@ Unit = Literal[
     "-100-100",  # an oscillator about zero, or a candle pattern
     "degrees",
     "bars",  # a number of bars, or a place among them
+    "index",  # the level of something else, as the benchmark's close
     "flag",  # 1 or 0; -1 where it has a direction
     "number",  # the outcome of arithmetic to which no unit above applies
 ]
@@ -35,8 +37,30 @@ SCALES: Mapping[Unit, tuple[int, int]] = {
     "dollars": (1, 0), "dollars/bar": (1, 0), "dollars/day": (1, 1), "dollars²": (2, 0), "dollars/share": (1, -1),
     "shares": (0, 1), "shares/bar": (0, 1), "shares²": (0, 2),
     "ratio": (0, 0), "percent": (0, 0), "0-100": (0, 0), "-100-100": (0, 0), "degrees": (0, 0), "bars": (0, 0),
-    "flag": (0, 0),
+    "index": (0, 0), "flag": (0, 0),
 }  # fmt: skip
+
+#: What a recursion may still know of where it began.
+FORGOTTEN = 1e-7
+
+
+def warm_up(*weights: float) -> int:
+    """Bars until a recursion that keeps `weight` of its last value has forgotten where it began (1e-7).
+
+    With several weights: recursions in a row, each on the values of the one before, as in a mean of a mean. What is
+    left of the beginning moves from one to the next, and is gone when it has left the last.
+    """
+    if len(weights) == 1:
+        return math.ceil(math.log(FORGOTTEN) / math.log(weights[0])) if weights[0] > 0 else 0
+    left = [1.0] + [0.0] * (len(weights) - 1)
+    bars = 0
+    while weights and sum(left) >= FORGOTTEN:
+        moved = 0.0
+        for stage, weight in enumerate(weights):
+            left[stage], moved = left[stage] * weight + moved, left[stage] * (1 - weight)
+        bars += 1
+    return bars
+
 
 #: The unit of an output that has the unit of the indicator's first input.
 AS_INPUT = "input"

@@ -19,12 +19,14 @@ from scan_pipeline.sessions import Calendar, SessionArray
 class Group:
     """`sessions`, oldest first; `window`: the sessions that are read for them, up to the last of them.
 
-    `start`: where the whole history begins that counts for them, which may be before the window.
+    `start`: where the whole history begins that counts for them, which may be before the window. `following`: the
+    exchange's session after the window.
     """
 
     sessions: list[date]
     window: SessionArray
     start: date
+    following: date
 
     def place(self, session: date) -> int:
         """The position of a session in the window."""
@@ -48,4 +50,5 @@ def make_groups(calendar: Calendar, sessions: Sequence[date], history: int) -> I
 
     for (whole, first), group in groupby(sorted(sessions), key=starts):
         members = list(group)
-        yield Group(members, np.array(calendar.between(first, members[-1]), dtype="datetime64[D]"), whole)
+        window = np.array(calendar.between(first, members[-1]), dtype="datetime64[D]")
+        yield Group(members, window, whole, calendar.after(members[-1], 1))

@@ -9,7 +9,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ def scan_group(
                 standing = {one: read_standing(connection, one, versions[one]) for one in todo}
             if not todo:
                 return done
-            group = Group(todo, group.window, group.start)
+            group = replace(group, sessions=todo)
             bench = stack.enter_context(Bench(limits.scanner_seconds, limits.max_hits))
             tables = set().union(*(bench.tables_read(scanner) for scanner in scanners))
             filled = _fill(bench, connection, group, tables, standing, limits)

@@ -4,6 +4,7 @@ Prices are stored as traded; splits are applied here, on reading, as known on ea
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 
 import numpy as np
@@ -21,12 +22,22 @@ def read_block(
     first_as_of: date,
     columns: Sequence[str],
     count_from: date,
+    following: date | None = None,
+    benchmark: str | None = None,
 ) -> BarBlock:
     """The bars of `symbols` on the sessions of `window`, adjusted as known on each session from `first_as_of` on.
 
     Symbols and sessions of the block are positions in `symbols` and `window`; `columns` are columns of `price_bars`.
-    Bars from `count_from` to the window are counted, not read.
+    Bars from `count_from` to the window are counted, not read. `following` is the exchange's session after the window.
+    With `benchmark`, a symbol, the block has its close on each bar's session as the column `benchmark`, adjusted as
+    known then; NaN where it is not held.
     """
+    first = int(np.searchsorted(window, np.datetime64(first_as_of)))
+    against = None
+    if benchmark is not None:
+        against = read_block(
+            connection, [benchmark], window, first_as_of, ("close",), count_from=window[0].astype(object)
+        )
     connection.register("wanted", {"symbol": np.array(symbols, dtype=object), "code": np.arange(len(symbols))})
     days = window.astype(np.int64)
     session_of_day = np.zeros(days[-1] - days[0] + 1, dtype=np.int64)
@@ -48,7 +59,16 @@ def read_block(
         block.bars_before[before["code"]] = before["bars"]
     splits = _read_splits(connection, window)
     connection.unregister("wanted")
-    return adjust_for_splits(block, splits, int(np.searchsorted(window, np.datetime64(first_as_of))))
+    if against is not None and len(against.symbol) > 1:
+        # The benchmark is known anew within the window: every symbol gets a series of its own from that day on.
+        known_anew = against.valid_from[1:].tolist()
+        splits += [Split(symbol, known, known, 1, 1) for known in known_anew for symbol in range(len(symbols))]
+    block = replace(
+        adjust_for_splits(block, splits, first),
+        days=window,
+        following=None if following is None else np.datetime64(following),
+    )
+    return block if against is None else block.with_benchmark(against)
 
 
 def _read_splits(connection: Connection, window: SessionArray) -> list[Split]:
