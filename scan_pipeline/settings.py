@@ -1,8 +1,9 @@
 """Typed settings, read once at the edge: environment variables and `.env`, prefix `SCAN_`.
 
 What belongs here: everything a person configures outside the Launchpad, with defaults that work, and the paths that
-follow from `SCAN_DATA_DIR`. What does not: the limits of the screen (`screening/limits.py` defines them; they are
-nested here as `SCAN_SCREEN__…`), and secrets of a provider's own.
+follow from `SCAN_DATA_DIR`. What does not: secrets of a provider's own, and what the groups that are nested here hold,
+which their rooms define: the limits of the screen (`screening/limits.py`: `SCAN_SCREEN__…`), the score's weights and
+the rules of a trade plan (`features/rules.py`: `SCAN_SCORE__…`, `SCAN_PLAN__…`).
 """
 
 import os
@@ -14,13 +15,15 @@ import msgspec
 from msgspec import Meta, Struct
 
 from scan_pipeline.errors import SettingsError
+from scan_pipeline.features.rules import PlanRules, ScoreWeights
 from scan_pipeline.screening.limits import ScreenLimits
 
 #: The folder of the checkout: where `data/dagster_home/dagster.yaml` and `workspace.yaml` are.
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 PREFIX = "SCAN_"
 Provider = Literal["demo", "files", "massive"]
-_SCREEN = PREFIX + "SCREEN__"
+#: What one setting of a nested group is called, by the group's field.
+_NOUNS = {"screen": "limit", "score": "weight", "plan": "rule"}
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -76,6 +79,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="The symbol that others are held against: beta, correlation, relative strength.",
         ),
     ] = "SPY"
+    score: Annotated[ScoreWeights, Meta(description="What the components of `score` count.")] = ScoreWeights()
+    plan: Annotated[PlanRules, Meta(description="How a trade is planned: the columns `plan_…` and `short_…`.")] = (
+        PlanRules()
+    )
     batch_symbols: Annotated[int, Meta(ge=1, description="Symbols worked on at once; bounds memory.")] = 2_000
     keep_features_sessions: Annotated[int, Meta(ge=0, description="Sessions kept in the table `features`.")] = 5
     scanner_timeout_seconds: Annotated[
@@ -197,24 +204,24 @@ def load_settings() -> Settings:
     given = {name.upper(): value for name, value in _variables().items() if value}
     faults: list[str] = []
     values = dict(_read(Settings, PREFIX, given, faults))
-    limits = dict(_read(ScreenLimits, _SCREEN, given, faults))
-    known = {_SCREEN + field.name.upper() for field in msgspec.structs.fields(ScreenLimits)}
-    faults += [
-        f"{name}={given[name]!r} is not usable: there is no such limit. Those that are: {', '.join(sorted(known))}."
-        for name in sorted(given.keys() - known)
-        if name.startswith(_SCREEN.rstrip("_"))
-    ]
-    if not faults:
-        try:
-            values["screen"] = ScreenLimits(**limits)
-        except ValueError as error:
-            named = ", ".join(f"{_SCREEN}{name.upper()}={value}" for name, value in limits.items())
-            faults.append(f"{named} is not usable: {error}. Correct it, or unset it.")
+    for name, kind in nested_settings().items():
+        values |= _read_nested(name, kind, given, faults)
     if faults:
         raise SettingsError("; ".join(faults))
     # Dagster starts runs from folders of its own choosing: a relative path must not change its meaning there.
     values["data_dir"] = values.get("data_dir", Path("data")).absolute()
     return Settings(**values)
+
+
+def nested_settings() -> dict[str, type[Struct]]:
+    """The groups of settings, by the name of their field: a variable is `SCAN_GROUP__` and a field's name."""
+    kinds = {field.name: get_args(field.type)[0] for field in msgspec.structs.fields(Settings)}
+    return {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, Struct)}
+
+
+def nested_prefix(name: str) -> str:
+    """What the variables of a group begin with."""
+    return f"{PREFIX}{name.upper()}__"
 
 
 def _variables() -> Mapping[str, str | None]:
@@ -230,9 +237,9 @@ def _read(kind: type[Struct], prefix: str, given: Mapping[str, Any], faults: lis
     """The fields of a struct that are given, converted; what cannot be is added to `faults`."""
     for field in msgspec.structs.fields(kind):
         variable = prefix + field.name.upper()
-        if variable not in given or field.type is ScreenLimits:
-            continue
         base, meta = get_args(field.type)
+        if variable not in given or (isinstance(base, type) and issubclass(base, Struct)):
+            continue
         try:
             yield field.name, msgspec.convert(given[variable], field.type, strict=False, dec_hook=_to_path)
         except msgspec.ValidationError as error:
@@ -241,6 +248,28 @@ def _read(kind: type[Struct], prefix: str, given: Mapping[str, Any], faults: lis
                 f"{variable}={given[variable]!r} is not usable: {error}{choices}. {meta.description} "
                 "Correct it, or unset it."
             )
+
+
+def _read_nested(name: str, kind: type[Struct], given: Mapping[str, Any], faults: list[str]) -> dict[str, Struct]:
+    """The group of settings, where it can be made of what is given; what is wrong is added to `faults`."""
+    prefix, noun = nested_prefix(name), _NOUNS[name]
+    known = {prefix + field.name.upper() for field in msgspec.structs.fields(kind)}
+    found: list[str] = []
+    values = dict(_read(kind, prefix, given, found))
+    found += [
+        f"{variable}={given[variable]!r} is not usable: there is no such {noun}. "
+        f"Those that are: {', '.join(sorted(known))}."
+        for variable in sorted(given.keys() - known)
+        if variable == prefix.rstrip("_") or variable.startswith(prefix[:-1])
+    ]
+    faults += found
+    if not found:
+        try:
+            return {name: kind(**values)}
+        except ValueError as error:
+            named = ", ".join(f"{prefix}{field.upper()}={value}" for field, value in values.items())
+            faults.append(f"{named} is not usable: {error}. Correct it, or unset it.")
+    return {}
 
 
 def _to_path(kind: type, text: str) -> Path:

@@ -46,6 +46,11 @@ def test_without_any_variable_everything_has_a_default(folder: Path) -> None:
         ("SCAN_SCREEN__PRIORITY", "beauty", "dollar_volume_20"),
         ("SCAN_SCREEN__UNKNOWN_MARKET_CAP", "maybe", "one of pass, reject"),
         ("SCAN_SCREEN__MIN_PRIZE", "2", "no such limit"),
+        ("SCAN_SCORE__TREND", "-1", ">= 0"),
+        ("SCAN_SCORE__BEAUTY", "1", "no such weight. Those that are: SCAN_SCORE__BREAKOUT, "),
+        ("SCAN_PLAN__RISK_PCT", "101", "<= 100"),
+        ("SCAN_PLAN__ACCOUNT", "0", "> 0"),
+        ("SCAN_PLAN__LEVERAGE", "2", "no such rule. Those that are: SCAN_PLAN__ACCOUNT, "),
     ],
 )
 def test_a_bad_value_is_explained_in_one_line_that_names_variable_and_value(
@@ -82,6 +87,38 @@ def test_limits_that_contradict_each_other_are_refused_by_the_name_of_a_variable
 ) -> None:
     monkeypatch.setenv("SCAN_SCREEN__MIN_PRICE", "900")
     assert "SCAN_SCREEN__MIN_PRICE" in refused()
+
+
+def test_weights_and_rules_are_set_by_nested_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCAN_SCORE__TREND", "0")
+    monkeypatch.setenv("SCAN_PLAN__ACCOUNT", "25000")
+    settings = load_settings()
+    assert (settings.score.trend, settings.score.momentum) == (0, Settings().score.momentum)
+    assert (settings.plan.account, settings.plan.risk_pct) == (25_000, Settings().plan.risk_pct)
+
+
+def test_weights_of_which_none_counts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for component in ("TREND", "MOMENTUM", "VOLUME", "VOLATILITY", "BREAKOUT", "RELATIVE_STRENGTH"):
+        monkeypatch.setenv(f"SCAN_SCORE__{component}", "0")
+    assert "SCAN_SCORE__BREAKOUT=0.0" in refused()
+    assert "all weights are 0" in refused()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "fault"),
+    [
+        ("SCAN_PLAN__MIN_STOP_PCT", "20", "min_stop_pct 20 is above max_stop_pct 10"),
+        ("SCAN_PLAN__ACCOUNT", "inf", "account is inf"),
+        ("SCAN_SCORE__TREND", "inf", "trend is inf"),
+    ],
+)
+def test_weights_and_rules_that_make_no_sense_are_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, fault: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    message = refused()
+    assert message.startswith(f"{variable}={float(value)} is not usable: ")
+    assert fault in message
 
 
 def test_a_screen_that_is_no_json_is_explained_too(monkeypatch: pytest.MonkeyPatch) -> None:

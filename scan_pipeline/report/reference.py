@@ -11,8 +11,7 @@ from msgspec.structs import FieldInfo, fields
 
 from scan_pipeline.features.catalogue import FEATURES
 from scan_pipeline.schema import TABLES
-from scan_pipeline.screening.limits import ScreenLimits
-from scan_pipeline.settings import PROJECT_DIR, Settings
+from scan_pipeline.settings import PREFIX, PROJECT_DIR, Settings, nested_prefix, nested_settings
 
 
 def tables_page() -> str:
@@ -34,11 +33,12 @@ def tables_page() -> str:
 def settings_page() -> str:
     """Every setting with its default."""
     rows = []
+    nested = nested_settings()
     for field in fields(Settings):
-        if field.name == "screen":
-            rows += [_setting("SCAN_SCREEN__", limit) for limit in fields(ScreenLimits)]
+        if field.name in nested:
+            rows += [_setting(nested_prefix(field.name), one) for one in fields(nested[field.name])]
         else:
-            rows.append(_setting("SCAN_", field))
+            rows.append(_setting(PREFIX, field))
     rows.append(("DAGSTER_HOME", "dagster_home in the data folder", "Where Dagster keeps runs and events."))
     intro = "Environment variables, or lines in a file `.env` in the folder that you work in. A wrong value is named."
     return "\n\n".join(("# Settings", intro, _markdown(("variable", "default", "what"), rows))) + "\n"
