@@ -10,7 +10,7 @@ because a session is always replaced as a whole, in one transaction.
 
 from dataclasses import dataclass
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,76 @@ PREFILTERED_SYMBOLS = Table(
         Column("ok_market_cap", "BOOLEAN", "Large enough; null where the market cap is unknown."),
         Column("ok_within_cap", "BOOLEAN", "Within the cap on the number of symbols."),
         Column("deny_reason", "VARCHAR", "Why it is on the deny list."),
+    ),
+)
+_SHARES = tuple(
+    Column(
+        f"share_above_sma_{bars}",
+        "DOUBLE",
+        f"Of the symbols that have `sma_{bars}`, how many close above it.",
+        "percent",
+    )
+    for bars in (20, 50, 200)
+)
+_ETF_RATIOS = tuple(
+    column
+    for above, below, what in (
+        ("qqq", "spy", "growth against the whole market"),
+        ("hyg", "lqd", "appetite for credit risk"),
+        ("shy", "tlt", "short against long Treasury bonds"),
+        ("iwm", "spy", "small companies against large ones"),
+    )
+    for column in (
+        Column(
+            f"{above}_{below}", "DOUBLE", f"Close of {above.upper()} over that of {below.upper()}: {what}.", "ratio"
+        ),
+        Column(
+            f"{above}_{below}_change_20_pct",
+            "DOUBLE",
+            f"Change of {above}_{below} over the last 20 sessions on which both traded.",
+            "percent",
+        ),
+    )
+)
+MARKET_CONTEXT = Table(
+    "market_context",
+    "The market on a session: breadth, trend and volatility of the symbols that passed the screen, and ratios of ETFs. "
+    "What fewer than 20 symbols have, or an ETF too few bars for, is null. `features/market_context.py` has the "
+    "thresholds.",
+    ("session",),
+    (
+        SESSION,
+        Column("symbols", "INTEGER", "Symbols that passed the screen.", "symbols"),
+        Column("advancers", "INTEGER", "Symbols that closed above their previous close.", "symbols"),
+        Column("decliners", "INTEGER", "Symbols that closed below it.", "symbols"),
+        Column("unchanged", "INTEGER", "Symbols that closed at it.", "symbols"),
+        Column(
+            "new_highs_52w", "INTEGER", "Symbols whose high is above the highest of the 252 bars before.", "symbols"
+        ),
+        Column("new_lows_52w", "INTEGER", "Symbols whose low is below the lowest of the 252 bars before.", "symbols"),
+        *_SHARES,
+        Column(
+            "up_volume_share", "DOUBLE", "Of the volume of advancers and decliners, that of the advancers.", "percent"
+        ),
+        Column("equal_weight_return_20", "DOUBLE", "Mean of `roc_20`.", "percent"),
+        Column("equal_weight_return_60", "DOUBLE", "Mean of `roc_60`.", "percent"),
+        Column(
+            "trend",
+            "VARCHAR",
+            "up: equal_weight_return_60 of 3 or more and share_above_sma_50 of 55 or more; down: -3 or less and 45 or "
+            "less; else sideways.",
+        ),
+        Column(
+            "volatility_ratio",
+            "DOUBLE",
+            "Median of `historical_volatility_20` over median of `historical_volatility_100`.",
+            "ratio",
+        ),
+        Column("volatility_regime", "VARCHAR", "calm: volatility_ratio below 0.8; turbulent: above 1.25; else normal."),
+        *_ETF_RATIOS,
+        Column("vixy_trend", "DOUBLE", "Close of VIXY against the mean of its last 20 closes.", "percent"),
+        Column("data_version", "VARCHAR", "Hash of what the scan read, as in `scan_results`."),
+        RUN_ID,
     ),
 )
 SCAN_RESULTS = Table(
@@ -420,6 +490,7 @@ TABLES = (
     SPLITS,
     UNIVERSE,
     PREFILTERED_SYMBOLS,
+    MARKET_CONTEXT,
     SCAN_RESULTS,
     SCANNER_OUTCOMES,
     FETCHES,

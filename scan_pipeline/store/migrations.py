@@ -41,6 +41,7 @@ STEPS: dict[int, Sequence[str]] = {
         schema.SCRIPT_RESULTS.ddl,
         schema.SCRIPT_OUTCOMES.ddl,
     ),
+    3: (schema.MARKET_CONTEXT.ddl,),
 }
 
 
