@@ -64,8 +64,9 @@ def plan(
 
 def columns(features: Mapping[str, Floats], rules: PlanRules) -> dict[str, Floats]:
     """The plan's columns, long (`plan_…`) and short (`short_…`), for rows of the features that it `READS`."""
-    found = {}
+    found: dict[str, Floats] = {}
+    entry, atr, dollar_volume = (features[name] for name in READS)
     for prefix, side in PREFIXES.items():
-        made = plan(*(features[name] for name in READS), rules, side)
+        made = plan(entry, atr, dollar_volume, rules, side)
         found |= {f"{prefix}{name}": getattr(made, name) for name in ("entry", "stop", "target", "shares")}
     return found
