@@ -108,7 +108,7 @@ def typical(bars: Columns) -> list[float]:
 
 
 @yardstick
-def rolling_vwap(bars: Columns, timeperiod: int) -> Sequence[Number]:
+def vwap(bars: Columns, timeperiod: int) -> Sequence[Number]:
     prices, volumes = last(typical(bars), timeperiod), last(bars["volume"], timeperiod)
     if prices is None or volumes is None:
         return [None]
@@ -229,7 +229,7 @@ def outside_bar(bars: Columns) -> Sequence[Number]:
 
 
 @yardstick
-def relative(bars: Columns, timeperiod: int) -> Sequence[Number]:
+def rvol(bars: Columns, timeperiod: int) -> Sequence[Number]:
     values = last(bars["volume"], timeperiod + 1)
     return [divided(values[-1], fmean(values[:-1])) if values else None]
 
@@ -264,6 +264,12 @@ def up_down_volume(bars: Columns, timeperiod: int) -> Sequence[Number]:
 def flows(bars: Columns) -> list[float]:
     rows = zip(bars["high"], bars["low"], bars["close"], bars["volume"], strict=True)
     return [volume * ((c - low) - (high - c)) / (high - low) if high > low else 0.0 for high, low, c, volume in rows]
+
+
+@yardstick
+def cmf(bars: Columns, timeperiod: int) -> Sequence[Number]:
+    values = last(flows(bars), timeperiod)
+    return [divided(math.fsum(values), math.fsum(bars["volume"][-timeperiod:])) if values else None]
 
 
 @yardstick
@@ -472,3 +478,10 @@ def test_an_indicator_is_known_once_its_lookback_is_there_and_not_much_before(wh
     lookback = indicator.lookback(**indicator.parameters)
     # Runs are counted from the first bar on; their lookback is that of the longest that is counted.
     assert known_from(indicator, whole) == (lookback if "at_most" not in indicator.parameters else lookback % 49)
+
+
+def test_a_window_that_says_nothing_is_refused_in_words() -> None:
+    with pytest.raises(ValueError, match="timeperiod=0 is too few bars: the least is 1"):
+        BY_NAME["vwap"].lookback(timeperiod=0)
+    with pytest.raises(ValueError, match="at_most=0 is too few bars"):
+        BY_NAME["rising"].lookback(at_most=0)

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from scan_pipeline.features.bars import BarBlock, Floats
+from scan_pipeline.features.formulas.ranges import window
 from scan_pipeline.features.indicator import Indicator
 from scan_pipeline.features.indicators import previous, ratio
 from scan_pipeline.features.moving import moving_sum
@@ -39,13 +40,14 @@ def _stacked(_: BarBlock, *averages: Floats) -> tuple[Floats, ...]:
 
 INDICATORS = (
     Indicator(
-        "rolling_vwap", "Mean price of n bars, weighted by volume: Σ (high + low + close)/3 × volume / Σ volume",
+        "vwap", "Mean price of n bars, weighted by volume: Σ (high + low + close)/3 × volume / Σ volume "
+        "(TA-Lib's is that of all bars since history begins)",
         "numpy", ("high", "low", "close", "volume"), {"timeperiod": 20}, ("vwap",), ("dollars",),
-        lambda timeperiod: timeperiod - 1, _vwap,
+        window(), _vwap,
     ),
     Indicator(
         "percent_change", "100 × (value / value n bars ago − 1); unknown where that was zero",
-        "numpy", ("close",), {"timeperiod": 1}, ("percent",), ("percent",), lambda timeperiod: timeperiod,
+        "numpy", ("close",), {"timeperiod": 1}, ("percent",), ("percent",), window(more=1),
         _percent_change,
     ),
     Indicator(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from scan_pipeline.features.bars import BarBlock, Floats
+from scan_pipeline.features.formulas.ranges import window
 from scan_pipeline.features.indicator import Indicator
 from scan_pipeline.features.indicators import previous, ratio
 from scan_pipeline.features.moving import moving_comoments
@@ -30,17 +31,17 @@ def _relative_strength(block: BarBlock, close: Floats, benchmark: Floats, timepe
 INDICATORS = (
     Indicator(
         "benchmark_beta", "Covariance of the returns of n bars with the benchmark's / variance of the benchmark's",
-        "numpy", ("close", "benchmark"), {"timeperiod": 60}, ("beta",), ("ratio",), lambda timeperiod: timeperiod,
+        "numpy", ("close", "benchmark"), {"timeperiod": 60}, ("beta",), ("ratio",), window(least=2, more=1),
         _beta,
     ),
     Indicator(
         "benchmark_correlation", "Correlation of the returns of n bars with the benchmark's",
         "numpy", ("close", "benchmark"), {"timeperiod": 60}, ("correlation",), ("ratio",),
-        lambda timeperiod: timeperiod, _correlation,
+        window(least=2, more=1), _correlation,
     ),
     Indicator(
         "relative_strength", "100 × ((close / close n bars ago) / (benchmark / benchmark on that session) − 1)",
-        "numpy", ("close", "benchmark"), {"timeperiod": 63}, ("percent",), ("percent",), lambda timeperiod: timeperiod,
+        "numpy", ("close", "benchmark"), {"timeperiod": 63}, ("percent",), ("percent",), window(more=1),
         _relative_strength,
     ),
 )  # fmt: skip

@@ -4,6 +4,7 @@ import numpy as np
 
 from scan_pipeline.features.bars import BarBlock, Floats
 from scan_pipeline.features.formulas.averages import typical_price
+from scan_pipeline.features.formulas.ranges import window
 from scan_pipeline.features.indicator import Indicator
 from scan_pipeline.features.indicators import previous, ratio
 from scan_pipeline.features.moving import bar_in_series, bars_since_max, moving_max, moving_min, sum_of_last
@@ -102,26 +103,26 @@ _PIVOTS = ("pivot", "r1", "s1", "r2", "s2", "r3", "s3")
 INDICATORS = (
     Indicator(
         "highest_before", "Highest of the n bars before this one", "numpy", ("high",), {"timeperiod": 20},
-        ("highest",), ("input",), lambda timeperiod: timeperiod, _highest_before,
+        ("highest",), ("input",), window(more=1), _highest_before,
     ),
     Indicator(
         "lowest_before", "Lowest of the n bars before this one", "numpy", ("low",), {"timeperiod": 20},
-        ("lowest",), ("input",), lambda timeperiod: timeperiod, _lowest_before,
+        ("lowest",), ("input",), window(more=1), _lowest_before,
     ),
     Indicator(
         "bars_since_high", "Bars since the highest of the last n, 0 where it is this one; of equal ones, the last",
-        "numpy", ("high",), {"timeperiod": 252}, ("bars",), ("bars",), lambda timeperiod: timeperiod - 1,
+        "numpy", ("high",), {"timeperiod": 252}, ("bars",), ("bars",), window(),
         _bars_since_high,
     ),
     Indicator(
         "bars_since_low", "Bars since the lowest of the last n, 0 where it is this one; of equal ones, the last",
-        "numpy", ("low",), {"timeperiod": 252}, ("bars",), ("bars",), lambda timeperiod: timeperiod - 1,
+        "numpy", ("low",), {"timeperiod": 252}, ("bars",), ("bars",), window(),
         _bars_since_low,
     ),
     Indicator(
         "position", "100 × (close − lowest low) / (highest high − lowest low) of n bars: 0 at the low, 100 at the high",
         "numpy", ("high", "low", "close"), {"timeperiod": 252}, ("position",), ("0-100",),
-        lambda timeperiod: timeperiod - 1, _position,
+        window(), _position,
     ),
     Indicator(
         "pivot", "Floor traders' pivot points of the last bar, known before this one opens: "
@@ -135,32 +136,32 @@ INDICATORS = (
     ),
     Indicator(
         "rising", "Bars in a row that rose from the one before, counted to at_most",
-        "numpy", ("close",), {"at_most": 50}, ("bars",), ("bars",), lambda at_most: at_most, _rising,
+        "numpy", ("close",), {"at_most": 50}, ("bars",), ("bars",), window(more=1, parameter="at_most"), _rising,
     ),
     Indicator(
         "falling", "Bars in a row that fell from the one before, counted to at_most",
-        "numpy", ("close",), {"at_most": 50}, ("bars",), ("bars",), lambda at_most: at_most, _falling,
+        "numpy", ("close",), {"at_most": 50}, ("bars",), ("bars",), window(more=1, parameter="at_most"), _falling,
     ),
     Indicator(
         "green", "Bars in a row that closed above their open, counted to at_most",
-        "numpy", ("open", "close"), {"at_most": 50}, ("bars",), ("bars",), lambda at_most: at_most - 1, _green,
+        "numpy", ("open", "close"), {"at_most": 50}, ("bars",), ("bars",), window(parameter="at_most"), _green,
     ),
     Indicator(
         "red", "Bars in a row that closed below their open, counted to at_most",
-        "numpy", ("open", "close"), {"at_most": 50}, ("bars",), ("bars",), lambda at_most: at_most - 1, _red,
+        "numpy", ("open", "close"), {"at_most": 50}, ("bars",), ("bars",), window(parameter="at_most"), _red,
     ),
     Indicator(
         "since_high", "Since the bar of the highest high of n bars, that bar included (of equal ones, the last): "
         "vwap; percent from its close; bars since",
         "anchored VWAP: Brian Shannon 2022, Maximum Trading Gains with Anchored VWAP; numpy", _HLCV,
         {"timeperiod": 20}, ("vwap", "percent", "bars"), ("dollars", "percent", "bars"),
-        lambda timeperiod: timeperiod - 1, _since_high,
+        window(), _since_high,
     ),
     Indicator(
         "since_low", "Since the bar of the lowest low of n bars, that bar included (of equal ones, the last): "
         "vwap; percent from its close; bars since",
         "anchored VWAP: Brian Shannon 2022, Maximum Trading Gains with Anchored VWAP; numpy", _HLCV,
         {"timeperiod": 20}, ("vwap", "percent", "bars"), ("dollars", "percent", "bars"),
-        lambda timeperiod: timeperiod - 1, _since_low,
+        window(), _since_low,
     ),
 )  # fmt: skip

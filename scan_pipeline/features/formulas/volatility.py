@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from scan_pipeline.features.bars import BarBlock, Floats
+from scan_pipeline.features.formulas.ranges import at_least, window
 from scan_pipeline.features.indicator import Indicator
 from scan_pipeline.features.indicators import previous, ratio, windowed
 from scan_pipeline.features.moving import moving_max, moving_mean, moving_min, moving_moments
@@ -52,7 +53,7 @@ def _historical_volatility(block: BarBlock, real: Floats, timeperiod: int) -> tu
     with np.errstate(divide="ignore", invalid="ignore"):
         change = np.log(ratio(real, previous(block, real)))
     _, squares = moving_moments(block, change, timeperiod)
-    return (100 * math.sqrt(TRADING_DAYS) * np.sqrt(ratio(squares, np.full(len(real), timeperiod - 1.0))),)
+    return (100 * math.sqrt(TRADING_DAYS) * np.sqrt(squares / (timeperiod - 1)),)
 
 
 def _parkinson(block: BarBlock, high: Floats, low: Floats, timeperiod: int) -> tuple[Floats, ...]:
@@ -64,8 +65,6 @@ def _parkinson(block: BarBlock, high: Floats, low: Floats, timeperiod: int) -> t
 
 def _narrowest(block: BarBlock, high: Floats, low: Floats, timeperiod: int) -> tuple[Floats, ...]:
     span = high - low
-    if timeperiod == 1:
-        return (flag(span == span, span),)
     before = moving_min(block, previous(block, span), timeperiod - 1)
     return (flag(span < before, span, before),)
 
@@ -83,40 +82,40 @@ def _outside_bar(block: BarBlock, high: Floats, low: Floats) -> tuple[Floats, ..
 INDICATORS = (
     Indicator(
         "percent_b", "Bollinger's %b: (value − lower band) / (upper band − lower band)",
-        "Bollinger 2001, Bollinger on Bollinger Bands; numpy", ("close",), {"timeperiod": 20, "deviations": 2},
-        ("percent_b",), ("ratio",), lambda timeperiod, deviations: timeperiod - 1, _percent_b,
+        "Bollinger 2001, Bollinger on Bollinger Bands; numpy", ("close",), {"timeperiod": 20, "deviations": 2.0},
+        ("percent_b",), ("ratio",), window(least=2), _percent_b,
     ),
     Indicator(
         "bandwidth", "Bollinger's bandwidth: 100 × (upper band − lower band) / middle band",
-        "Bollinger 2001, Bollinger on Bollinger Bands; numpy", ("close",), {"timeperiod": 20, "deviations": 2},
-        ("bandwidth",), ("percent",), lambda timeperiod, deviations: timeperiod - 1, _bandwidth,
+        "Bollinger 2001, Bollinger on Bollinger Bands; numpy", ("close",), {"timeperiod": 20, "deviations": 2.0},
+        ("bandwidth",), ("percent",), window(), _bandwidth,
     ),
     Indicator(
         "z_score", "Standard deviations (of the n bars themselves) between the value and its mean over n bars",
-        "numpy", ("close",), {"timeperiod": 20}, ("z_score",), ("ratio",), lambda timeperiod: timeperiod - 1, _z_score,
+        "numpy", ("close",), {"timeperiod": 20}, ("z_score",), ("ratio",), window(least=2), _z_score,
     ),
     Indicator(
         "ttm_squeeze",
         "Squeeze: on where the Bollinger bands lie within the Keltner channel (simple means), fired on the first bar "
         "after it; momentum: end of the least-squares line through close − ((highest + lowest)/2 + mean)/2 of n bars",
         "John Carter 2005, Mastering the Trade; numpy, TA-Lib LINEARREG", ("high", "low", "close"),
-        {"timeperiod": 20, "bollinger": 2, "keltner": 1.5}, ("on", "fired", "momentum"), ("flag", "flag", "dollars"),
-        lambda timeperiod, bollinger, keltner: max(timeperiod + 1, 2 * timeperiod - 2), _ttm_squeeze,
+        {"timeperiod": 20, "bollinger": 2.0, "keltner": 1.5}, ("on", "fired", "momentum"), ("flag", "flag", "dollars"),
+        lambda timeperiod, bollinger, keltner: 2 * at_least(3, timeperiod) - 2, _ttm_squeeze,
     ),
     Indicator(
         "historical_volatility", "100 × √252 × standard deviation (sample) of n daily log returns",
-        "numpy", ("close",), {"timeperiod": 20}, ("volatility",), ("percent",), lambda timeperiod: timeperiod,
+        "numpy", ("close",), {"timeperiod": 20}, ("volatility",), ("percent",), window(least=2, more=1),
         _historical_volatility,
     ),
     Indicator(
         "parkinson", "100 × √252 × √(mean of ln(high/low)² over n bars / (4 ln 2)): volatility from the bars' ranges",
         "Parkinson 1980, The Extreme Value Method …; numpy", ("high", "low"), {"timeperiod": 20}, ("volatility",),
-        ("percent",), lambda timeperiod: timeperiod - 1, _parkinson,
+        ("percent",), window(), _parkinson,
     ),
     Indicator(
         "nr", "1 where the bar's range is narrower than that of each of the n − 1 bars before (NR4, NR7)",
         "Crabel 1990, Day Trading with Short Term Price Patterns; numpy", ("high", "low"), {"timeperiod": 7}, ("nr",),
-        ("flag",), lambda timeperiod: timeperiod - 1, _narrowest,
+        ("flag",), window(least=2), _narrowest,
     ),
     Indicator(
         "inside_bar", "1 where high is below the last bar's high and low above its low",
