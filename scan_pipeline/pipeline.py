@@ -358,7 +358,7 @@ class Pipeline:
                 columns = (*PRICE_COLUMNS, "volume")
                 block = read_block(connection, [symbol], group.window, session, columns, count_from=group.start)
                 bars = block.bars_as_of(group.is_wanted.reshape(1, -1))
-                values = catalogue.compute(block, catalogue.FEATURES, bars)
+                values = catalogue.compute(block, catalogue.CORE, bars)
                 features = {name: float(value[0]) for name, value in values.items()}
         return Explanation(symbol, session, facts, features)
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
-from scan_pipeline.features.catalogue import CATALOGUE
+from scan_pipeline.features.catalogue import CORE
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.store.connection import Store
 from scan_pipeline.store.results import keep_features
@@ -157,7 +157,7 @@ def test_kept_features_are_those_of_the_symbols_that_passed_the_screen(pipeline:
     passed = query(pipeline, "select session, symbol from prefiltered_symbols where passed order by all")
     assert query(pipeline, "select session, symbol from features order by all") == passed
     names = [name for (name,) in query(pipeline, "select column_name from (describe features)")]
-    assert names == ["session", "symbol", *CATALOGUE]
+    assert names == ["session", "symbol", *(one.name for one in CORE)]
 
 
 def test_scanning_a_session_again_replaces_its_kept_features(pipeline: Pipeline) -> None:
@@ -177,7 +177,7 @@ def test_the_kept_features_follow_the_catalogue(pipeline: Pipeline) -> None:
     change(pipeline, "alter table features rename column sma_20 to sma_21")
     list(pipeline.scan(SESSIONS[-2:], "second"))
     names = [name for (name,) in query(pipeline, "select column_name from (describe features)")]
-    assert names == ["session", "symbol", *CATALOGUE]
+    assert names == ["session", "symbol", *(one.name for one in CORE)]
     assert kept(pipeline) == SESSIONS[-2:]
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 import duckdb
 import pandas as pd
 
-from scan_pipeline.features.catalogue import CATALOGUE
+from scan_pipeline.features.catalogue import CORE
 
 NAN = math.nan
 COLUMNS = ["open", "high", "low", "close", "volume"]
@@ -183,8 +183,8 @@ def differences(computed: pd.DataFrame, expected: pd.DataFrame, relative: float 
     mean of prices in the thousands is carried on to prices in cents.
     """
     found = []
-    for name, feature in CATALOGUE.items():
-        ours, theirs = computed[name].to_numpy(), expected[name].to_numpy()
+    for feature in CORE:
+        ours, theirs = computed[feature.name].to_numpy(), expected[feature.name].to_numpy()
         scale = {
             "dollars": expected["high"].max(),
             "dollars/bar": expected["high"].max(),
@@ -195,6 +195,6 @@ def differences(computed: pd.DataFrame, expected: pd.DataFrame, relative: float 
         for bar, (one, other) in enumerate(zip(ours, theirs, strict=True)):
             same = math.isnan(other) if math.isnan(one) else abs(one - other) <= relative * max(scale, abs(other))
             if not same:
-                found.append(f"{name} at {expected.index[bar]}: {one!r}, expected {other!r}")
+                found.append(f"{feature.name} at {expected.index[bar]}: {one!r}, expected {other!r}")
                 break
     return found

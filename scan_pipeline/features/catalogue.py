@@ -8,12 +8,13 @@ it for longer, to 1e-4.) Until TA-Lib has the bars that it needs, a value is nul
 Formulas are in terms of bars as charts use them: split-adjusted as known on the as-of session, traded bars only.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 
-from scan_pipeline.features.bars import BarBlock, Floats
+from scan_pipeline.features.bars import BENCHMARK, BarBlock, Floats
+from scan_pipeline.features.expressions import ENTRIES, parse
+from scan_pipeline.features.feature import Feature
 from scan_pipeline.features.indicator import Unit, warm_up
 from scan_pipeline.features.indicators import bars_so_far, has_changed, previous, ratio, windowed
 
@@ -23,22 +24,6 @@ YEAR = 252
 AVERAGED_BARS = 20
 #: A symbol that missed so many sessions of the last year still has its 252 bars within the history that is read.
 ALLOWED_GAPS = 20
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One number per bar."""
-
-    name: str
-    formula: str
-    source: str
-    unit: Unit
-    lookback: int
-    _compute: Callable[[BarBlock], Floats]
-
-    def compute(self, block: BarBlock) -> Floats:
-        """The value at every bar of the block; NaN where unknown. Computed once a block."""
-        return block.memo(self.name, lambda: self._compute(block))
 
 
 def _sma(n: int) -> Feature:
@@ -83,7 +68,8 @@ def _percent(numerator: Floats, denominator: Floats) -> Floats:
     return (ratio(numerator, denominator) - 1) * 100
 
 
-FEATURES: tuple[Feature, ...] = (
+#: Always computed, and what `select * from features` shows.
+CORE: tuple[Feature, ...] = (
     _column("open", "dollars"),
     _column("high", "dollars"),
     _column("low", "dollars"),
@@ -130,7 +116,17 @@ FEATURES: tuple[Feature, ...] = (
             lambda b: bars_so_far(b, YEAR)),
 )  # fmt: skip
 
+#: Computed where somebody asks for them.
+NAMED: tuple[Feature, ...] = (
+    Feature("benchmark", "the benchmark's close on the bar's session (SCAN_BENCHMARK)", "price_bars", "index", 0,
+            lambda b: b[BENCHMARK], needs_benchmark=True),
+)  # fmt: skip
+
+#: Every feature that has a name.
+FEATURES: tuple[Feature, ...] = (*CORE, *NAMED)
+
 CATALOGUE: dict[str, Feature] = {feature.name: feature for feature in FEATURES}
+ENTRIES.update(CATALOGUE)
 
 #: What the screen measures for every symbol; the rest is computed for those that pass.
 SCREEN_FEATURES = tuple(
@@ -140,10 +136,21 @@ SCREEN_FEATURES = tuple(
 #: Sessions of history that the screen reads at least; the bars before them are only counted.
 SCREEN_SESSIONS = CATALOGUE["average_volume_20"].lookback + 1 + ALLOWED_GAPS
 
-#: Sessions of history that a scan reads at least: the longest lookback, and room for missed sessions.
-HISTORY_SESSIONS = max(feature.lookback for feature in FEATURES) + ALLOWED_GAPS
+
+def feature(text: str) -> Feature:
+    """The feature of that name, or that an expression means. Raises ExpressionError."""
+    return CATALOGUE[text] if text in CATALOGUE else parse(text)
 
 
-def compute(block: BarBlock, features: tuple[Feature, ...], bars: np.ndarray) -> dict[str, Floats]:
+def history_sessions(features: Iterable[Feature]) -> int:
+    """Sessions of history that computing these reads at least: the longest lookback, and room for missed sessions."""
+    return max(one.lookback for one in (*CORE, *features)) + ALLOWED_GAPS
+
+
+#: Sessions of history that a scan reads at least.
+HISTORY_SESSIONS = history_sessions(())
+
+
+def compute(block: BarBlock, features: Iterable[Feature], bars: np.ndarray) -> dict[str, Floats]:
     """The features' values at the given bars (positions in the block's columns), by name."""
     return {feature.name: feature.compute(block)[bars] for feature in features}

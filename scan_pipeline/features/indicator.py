@@ -73,7 +73,8 @@ class Indicator:
     `name` is lower case, `title` one line for people; `source` says who defined it and who computes it ("TA-Lib RSI;
     Wilder 1978"). `inputs` are the columns that are given where a call names none. `parameters` are defaults by name,
     in order; whole numbers are ints. A call without `.output` gives the first of `outputs`; `units` are theirs, in
-    order, `input` being that of the first input. `lookback(**parameters)` is the number of bars before the as-of one
+    order: `input` is that of the first input, and `slope` (a bar), `square`, `product` and `quotient` follow from the
+    inputs' too. `lookback(**parameters)` is the number of bars before the as-of one
     that a value needs, the warm-up of a recursion included (`warm_up`). `compute(block, *inputs, **parameters)` gives
     one float64 array an output, over the whole block, NaN where unknown. A path-dependent one depends on where history
     begins, whatever the lookback (OBV): its differences mean something, its level does not.

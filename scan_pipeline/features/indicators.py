@@ -8,7 +8,7 @@ whether an argument is a pandas Series. It is imported here as if pandas were ab
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from inspect import unwrap
@@ -18,15 +18,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scan_pipeline.features.bars import BarBlock, Floats
+from scan_pipeline.features.bars import BENCHMARK, BarBlock, Floats
 
 
 @cache
-def talib_function(name: str) -> Callable[..., Floats]:
-    """A function of TA-Lib that takes and gives float64 arrays, without the wrapper for Series."""
+def talib_module() -> Any:
+    """TA-Lib, with its description of itself (`abstract`)."""
     with _as_if_absent("pandas", "polars"):
-        import talib
-    function: Callable[..., Floats] = unwrap(getattr(talib, name))
+        import talib.abstract
+    return talib
+
+
+@cache
+def talib_function(name: str) -> Callable[..., Any]:
+    """A function of TA-Lib that takes and gives float64 arrays, without the wrapper for Series.
+
+    One of several outputs gives a tuple of them.
+    """
+    function: Callable[..., Any] = unwrap(getattr(talib_module(), name))
     return function
 
 
@@ -41,21 +50,78 @@ def _as_if_absent(*modules: str) -> Iterator[None]:
             sys.modules.pop(name, None)
 
 
-def windowed(block: BarBlock, name: str, *inputs: Floats, **parameters: int) -> Floats:
-    """TA-Lib's `name` on every series; NaN until it has enough bars."""
+def windowed(block: BarBlock, name: str, *inputs: Floats, **parameters: float) -> Floats:
+    """TA-Lib's `name`, which has one output, on every series; NaN until it has enough bars.
+
+    After a NaN among the inputs it begins anew: a window that holds an unknown value is unknown, and none after it is.
+    """
     function = talib_function(name)
-    out = np.empty(len(block.session))
-    bounds = block.offsets.tolist()
+    bounds, is_whole = _runs(block, inputs)
+    out = np.empty(len(block.session)) if is_whole else np.full(len(block.session), np.nan)
     if len(inputs) == 1:  # the common case, kept free of a list for every series
         (values,) = inputs
-        for low, high in pairwise(bounds):
+        for low, high in bounds:
             if high > low:
                 out[low:high] = function(values[low:high], **parameters)
         return out
-    for low, high in pairwise(bounds):
+    for low, high in bounds:
         if high > low:
             out[low:high] = function(*[values[low:high] for values in inputs], **parameters)
     return out
+
+
+def windowed_outputs(
+    block: BarBlock, name: str, window: int, *inputs: Floats, **parameters: float
+) -> tuple[Floats, ...]:
+    """All outputs of TA-Lib's `name` on every series, as float64; NaN for the first `window` bars, and where infinite.
+
+    (TA-Lib gives whole numbers, candle patterns among them, as 0 where they are unknown.)
+    """
+    # What it is like, on three bars.
+    sample = talib_function(name)(*[np.arange(1.0, 4.0) for _ in inputs], **parameters)
+    several = isinstance(sample, tuple)
+    outs: tuple[Floats, ...]
+    if several:
+        outs = _several(block, name, len(sample), inputs, parameters)
+    else:
+        outs = (windowed(block, name, *inputs, **parameters),)
+    for out, kind in zip(outs, sample if several else (sample,), strict=True):
+        if kind.dtype.kind == "i":
+            for low, high in _runs(block, inputs)[0]:
+                out[low : min(high, low + window)] = np.nan
+        elif not np.isfinite(out.sum()):
+            out[np.isinf(out)] = np.nan
+    return outs
+
+
+def _several(
+    block: BarBlock, name: str, count: int, inputs: tuple[Floats, ...], parameters: Mapping[str, float]
+) -> tuple[Floats, ...]:
+    """`windowed`, of a function with so many outputs."""
+    function = talib_function(name)
+    bounds, _ = _runs(block, inputs)
+    outs = tuple(np.full(len(block.session), np.nan) for _ in range(count))
+    for low, high in bounds:
+        if high > low:
+            for out, values in zip(outs, function(*[values[low:high] for values in inputs], **parameters), strict=True):
+                out[low:high] = values
+    return outs
+
+
+def _runs(block: BarBlock, inputs: tuple[Floats, ...]) -> tuple[Iterable[tuple[int, int]], bool]:
+    """The stretches of bars, each within a series, on which all inputs are known; and whether those are all bars."""
+    columns = {id(values) for values in block.columns.values()}  # bars have no holes: not worth a look
+    derived = [values for values in inputs if id(values) not in columns or values is block.columns.get(BENCHMARK)]
+    unknown = [np.isnan(values) for values in derived]
+    holes = np.logical_or.reduce(unknown) if unknown else np.zeros(0, dtype=bool)
+    if not holes.any():
+        return pairwise(block.offsets.tolist()), True
+    known = np.concatenate(([False], ~holes, [False]))
+    begins, ends = known[1:] & ~known[:-1], known[:-1] & ~known[1:]
+    edges = block.offsets[:-1][np.diff(block.offsets) > 0]
+    begins[edges] |= known[1:][edges]
+    ends[edges] |= known[:-1][edges]
+    return zip(np.flatnonzero(begins).tolist(), np.flatnonzero(ends).tolist(), strict=True), False
 
 
 def previous(block: BarBlock, values: Floats, bars: int = 1) -> Floats:

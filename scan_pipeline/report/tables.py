@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from scan_pipeline.features.catalogue import FEATURES
+from scan_pipeline.features.catalogue import CORE
 from scan_pipeline.pipeline import Explanation
 from scan_pipeline.report.hits import number
 from scan_pipeline.screening.screen import REASONS
@@ -81,7 +81,7 @@ def print_explanation(console: Console, one: Explanation) -> None:
         table.add_column("value", justify="right")
         table.add_column("unit")
         table.add_column("formula")
-        for feature in FEATURES:
+        for feature in CORE:
             table.add_row(feature.name, number(one.features[feature.name]), feature.unit, escape(feature.formula))
         console.print(table)
     found = {hit["scanner"]: hit for hit in one.facts["scan_results"]}

@@ -209,7 +209,7 @@ def _fill(
         series = block.series_of_bar()
         bars = block.bars_as_of(wanted[places])
         rows = {"session": days[block.session[bars]], "symbol": names[block.symbol[series[bars]]]}
-        add(rows | catalogue.compute(block, catalogue.FEATURES, bars))
+        add(rows | catalogue.compute(block, catalogue.CORE, bars))
         if "bars" in tables:
             bench.add(
                 "bars",

@@ -58,7 +58,7 @@ def bars_and_features(pipeline: Pipeline, symbol: str, session: date) -> tuple[p
     with pipeline.store.read() as connection:
         bars = yardsticks.adjusted_bars(connection, symbol, start, session)
         block = read_block(connection, [symbol], window, session, (*PRICE_COLUMNS, "volume"), count_from=start)
-    values = catalogue.compute(block, catalogue.FEATURES, np.arange(len(block.session)))
+    values = catalogue.compute(block, catalogue.CORE, np.arange(len(block.session)))
     features = pd.DataFrame(values, index=window[block.session].astype(object))
     assert features.index.tolist() == bars.index.tolist()
     return bars, features
@@ -113,7 +113,7 @@ def real_pipeline(
 
 
 def test_every_feature_of_the_catalogue_is_held_against_the_yardsticks() -> None:
-    names = [feature.name for feature in catalogue.FEATURES]
+    names = [feature.name for feature in catalogue.CORE]
     bars = pd.DataFrame({column: [1.0, 2.0] for column in yardsticks.COLUMNS})
     for yardstick in YARDSTICKS.values():
         assert list(yardstick(bars).columns) == names
@@ -225,7 +225,7 @@ def features_of(bars: pd.DataFrame) -> pd.DataFrame:
     block = lay_out(
         1, sessions, sessions.astype(np.int32), {column: bars[column].to_numpy() for column in yardsticks.COLUMNS}
     )
-    return pd.DataFrame(catalogue.compute(block, catalogue.FEATURES, sessions), index=bars.index)
+    return pd.DataFrame(catalogue.compute(block, catalogue.CORE, sessions), index=bars.index)
 
 
 def quiet_bars(count: int) -> pd.DataFrame:

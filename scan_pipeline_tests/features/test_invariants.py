@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scan_pipeline.features import catalogue
 from scan_pipeline.features.bars import PRICE_COLUMNS, Split, adjust_for_splits, lay_out
-from scan_pipeline.features.catalogue import CATALOGUE, FEATURES, Feature
+from scan_pipeline.features.catalogue import CATALOGUE, CORE, Feature
 
 #: Powers of the price and of the number of shares that a unit has.
 POWERS = {
@@ -48,7 +48,7 @@ def features_of(bars: Bars, *splits: Split) -> pd.DataFrame:
     sessions = np.arange(len(bars["close"]))
     block = lay_out(1, sessions, sessions.astype(np.int32), dict(bars))
     block = adjust_for_splits(block, splits, int(sessions[-1]))
-    return pd.DataFrame(catalogue.compute(block, FEATURES, sessions))
+    return pd.DataFrame(catalogue.compute(block, CORE, sessions))
 
 
 def tolerance(feature: Feature, bars: Bars) -> float:
@@ -64,7 +64,7 @@ def assert_close(values: pd.Series, expected: pd.Series, feature: Feature, bars:
     np.testing.assert_allclose(values, expected, rtol=1e-9, atol=tolerance(feature, bars), err_msg=feature.name)
 
 
-@given(st.data(), st.sampled_from(FEATURES), st.integers(1, 400))
+@given(st.data(), st.sampled_from(CORE), st.integers(1, 400))
 @hypothesis_settings(max_examples=150)
 def test_once_the_lookback_is_there_more_history_changes_nothing(
     data: st.DataObject, feature: Feature, more: int
@@ -77,7 +77,7 @@ def test_once_the_lookback_is_there_more_history_changes_nothing(
     assert enough[feature.name].iloc[-1] == pytest.approx(expected, rel=0, abs=tolerance(feature, bars))
 
 
-@pytest.mark.parametrize("name", [feature.name for feature in FEATURES])
+@pytest.mark.parametrize("name", [feature.name for feature in CORE])
 def test_the_history_that_a_scan_reads_covers_the_lookback_and_missed_sessions(name: str) -> None:
     assert CATALOGUE[name].lookback + catalogue.ALLOWED_GAPS <= catalogue.HISTORY_SESSIONS
     if CATALOGUE[name] in catalogue.SCREEN_FEATURES and name != "bars_held":  # those before are counted, not read
@@ -91,7 +91,7 @@ def test_dollars_scale_with_prices_and_shares_with_volumes_and_ratios_with_neith
 ) -> None:
     scaled = {name: bars[name] * dearer for name in PRICE_COLUMNS} | {"volume": bars["volume"] * busier}
     before, after = features_of(bars), features_of(scaled)
-    for feature in FEATURES:
+    for feature in CORE:
         price_power, share_power = POWERS[feature.unit]
         expected = before[feature.name] * dearer**price_power * busier**share_power
         assert_close(after[feature.name], expected, feature, scaled)
@@ -116,7 +116,7 @@ def test_a_split_changes_no_ratio_and_restates_dollars_and_shares(
     whole = features_of(bars)
     split = features_of(as_traded, *(Split(0, ex, ex, old, new) for ex, (old, new) in splits))
     restated = {name: bars[name] * price_factor for name in PRICE_COLUMNS} | {"volume": bars["volume"] / price_factor}
-    for feature in FEATURES:
+    for feature in CORE:
         price_power, share_power = POWERS[feature.unit]
         expected = whole[feature.name] * price_factor ** (price_power - share_power)
         assert_close(split[feature.name], expected, feature, restated)
@@ -139,7 +139,7 @@ def test_a_symbols_features_do_not_depend_on_its_neighbours(lengths: list[int], 
     cells = [symbol * len(sessions) + bar for symbol, length in enumerate(lengths) for bar in range(length)]
     together = {name: np.concatenate([bars[name] for bars in each]) for name in BAR_COLUMNS}
     block = lay_out(len(lengths), sessions, np.array(cells, dtype=np.int32), together)
-    values = pd.DataFrame(catalogue.compute(block, FEATURES, np.arange(len(cells))))
+    values = pd.DataFrame(catalogue.compute(block, CORE, np.arange(len(cells))))
     for low, high, bars in zip(block.offsets[:-1], block.offsets[1:], each, strict=True):
         if high > low:
             alone = values[low:high].reset_index(drop=True)
@@ -147,4 +147,4 @@ def test_a_symbols_features_do_not_depend_on_its_neighbours(lengths: list[int], 
 
 
 def test_every_unit_says_how_it_scales() -> None:
-    assert {feature.unit for feature in FEATURES} <= set(POWERS)
+    assert {feature.unit for feature in CORE} <= set(POWERS)
