@@ -60,7 +60,7 @@ class Measure:
         """Its values, the higher the better."""
         values = features[self.feature]
         if self.over:
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 values = np.where(features[self.over] == 0, np.nan, values / features[self.over])
         return -values if self.low_is_good else values
 
@@ -103,7 +103,7 @@ def _plan_columns() -> Iterable[CrossSectional]:
         formulas = {
             "entry": "close, where atr_14 is known",
             "stop": f"close {below} the stop's distance: {stop}",
-            "target": f"close {above} reward_risk × the stop's distance",
+            "target": f"close {above} reward_risk × the stop's distance" + "; null if not above 0" * (side == "short"),
             "shares": shares,
         }
         for name, formula in formulas.items():

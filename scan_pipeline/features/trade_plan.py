@@ -50,10 +50,9 @@ def plan(
     risk = np.clip(rules.stop_atr * span, price * rules.min_stop_pct / 100, price * rules.max_stop_pct / 100)
     direction = 1 if side == "long" else -1
     target = price + direction * (rules.reward_risk * risk)
-    most = np.minimum(
-        rules.account * rules.risk_pct / 100 / risk,
-        np.minimum(rules.account, np.asarray(dollar_volume, dtype=float) * rules.max_volume_share_pct / 100) / price,
-    )
+    cost = np.minimum(rules.account, np.asarray(dollar_volume, dtype=float) * rules.max_volume_share_pct / 100)
+    with np.errstate(over="ignore"):  # at next to no price, there is no end of shares
+        most = np.minimum(rules.account * rules.risk_pct / 100 / risk, cost / price)
     return Plan(
         entry=price,
         stop=price - direction * risk,

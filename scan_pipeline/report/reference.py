@@ -10,6 +10,7 @@ from typing import get_args
 from msgspec.structs import FieldInfo, fields
 
 from scan_pipeline.features.catalogue import FEATURES
+from scan_pipeline.features.cross_section import CROSS_SECTIONAL
 from scan_pipeline.schema import TABLES
 from scan_pipeline.settings import PREFIX, PROJECT_DIR, Settings, nested_prefix, nested_settings
 
@@ -27,6 +28,12 @@ def tables_page() -> str:
     ]
     features = [(one.name, one.unit, str(one.lookback), one.formula, one.source) for one in FEATURES]
     parts.append(_markdown(("feature", "unit", "lookback", "formula", "source"), features))
+    parts.append(
+        "Beside them, what compares the symbols that passed the screen on the session, and a trade plan. A percentile "
+        "is a place among them from 0 to 100: others below, and half of those that are equal, in percent of all others."
+    )
+    columns = [(one.name, one.unit, one.formula, one.source) for one in CROSS_SECTIONAL.values()]
+    parts.append(_markdown(("column", "unit", "formula", "source"), columns))
     return "\n\n".join(parts) + "\n"
 
 
