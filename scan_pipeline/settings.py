@@ -91,6 +91,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_hits: Annotated[
         int, Meta(ge=1, description="A scanner that returns more hits for one session fails, alone.")
     ] = 20_000
+    python_shards: Annotated[
+        int, Meta(ge=0, le=64, description="Slices of the symbols that a Python scanner runs on; 0: one a processor.")
+    ] = 0
+    python_symbol_seconds: Annotated[
+        float, Meta(gt=0, description="One symbol in a Python scanner; then it is quarantined, and the others go on.")
+    ] = 10
+    python_shard_seconds: Annotated[
+        float, Meta(gt=0, description="One shard of a Python scanner; then the rest of its symbols is quarantined.")
+    ] = 900
+    python_memory_mib: Annotated[
+        int, Meta(ge=256, description="One worker of a Python scanner: a symbol that takes it further is quarantined.")
+    ] = 1_024
     script_shards: Annotated[
         int, Meta(ge=0, le=64, description="Slices of the symbols that a script is run on; 0: one a processor.")
     ] = 0
@@ -154,6 +166,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def script_runs_dir(self) -> Path:
         """What runs of scripts printed and wrote."""
         return self.data_dir / "script_runs"
+
+    @property
+    def python_runs_dir(self) -> Path:
+        """What the shards of Python scanners leave for the step that puts them together."""
+        return self.cache_dir / "python_runs"
 
     @property
     def environments_dir(self) -> Path:

@@ -98,8 +98,13 @@ def test_no_layer_knows_those_who_join_the_layers() -> None:
         "providers", "store", "screening", "features", "scanners", "scripts", "gateway", "changes", "sessions",
         "schema", "settings", "progress",
     )  # fmt: skip
-    assert forbidden(layers, ("pipeline", "script_pipeline", "stages", "definitions", "defs", "cli", "report")) == []
-    assert forbidden(("pipeline", "script_pipeline", "stages"), ("definitions", "defs", "cli")) == []
+    assert (
+        forbidden(
+            layers, ("pipeline", "script_pipeline", "python_pipeline", "stages", "definitions", "defs", "cli", "report")
+        )
+        == []
+    )
+    assert forbidden(("pipeline", "script_pipeline", "python_pipeline", "stages"), ("definitions", "defs", "cli")) == []
 
 
 def test_modules_import_each_other_without_a_circle() -> None:

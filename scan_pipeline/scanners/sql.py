@@ -22,10 +22,10 @@ import numpy as np
 
 from scan_pipeline.errors import ScannerError
 from scan_pipeline.hits import Hit, Outcome
+from scan_pipeline.scanners.ranking import ranked
 from scan_pipeline.scanners.registry import SqlScanner
 from scan_pipeline.scanners.syntax import (
     ROW_BY_ROW,
-    first_expression,
     is_plain,
     operators_of,
     tables_of,
@@ -197,18 +197,9 @@ class Bench:
     def _rank(self, scanner: SqlScanner, columns: Sequence[str]) -> list[Hit]:
         own = [name for name in columns if name.lower() not in ("session", "symbol", "score")]
         details = "to_json({" + ", ".join(f"'{_escape(name)}': {_identifier(name)}" for name in own) + "})"
-        has_score = "score" in map(str.lower, columns)
-        rank = scanner.rank or ("score desc" if has_score else "symbol")
-        score = "score" if has_score else first_expression(scanner.rank) if scanner.rank else "null"
-        keep = f"qualify place <= {scanner.limit}" if scanner.limit else ""
+        statement = ranked(columns, scanner.rank, scanner.limit, details if own else "'{}'")
         with self._fence(scanner, "the header line `-- rank:`"):
-            rows = self._connection.execute(
-                f"""
-                select session, symbol, row_number() over (partition by session order by {rank}, symbol) as place,
-                    try_cast({score} as DOUBLE), {details if own else "'{}'"}
-                from hits {keep} order by session, place
-                """
-            ).fetchall()
+            rows = self._connection.execute(statement).fetchall()
         return [
             Hit(session, scanner.name, symbol, place, score, _as_json(text))
             for session, symbol, place, score, text in rows
