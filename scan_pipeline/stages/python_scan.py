@@ -87,7 +87,8 @@ def read_bars(
 
 def _exactly(calendar: Calendar, session: date, history: int) -> Group:
     first = calendar.before(session, history)
-    return Group([session], np.array(calendar.between(first, session), dtype="datetime64[D]"), first)
+    window = np.array(calendar.between(first, session), dtype="datetime64[D]")
+    return Group([session], window, first, calendar.after(session, 1))
 
 
 def judge(scanner: PythonScanner, session: date, hits: int, passed: int, failed: Sequence[Quarantined]) -> Outcome:
