@@ -75,8 +75,9 @@ def whole() -> Whole:
     block = lay_out(len(symbols), np.arange(SESSIONS), cell.astype(np.int32), columns)
     benchmark = walk(9, SESSIONS, 400, 0.01, 0.01)["close"]
     benchmark[50] = np.nan  # not held
-    averages = {f"sma_{n}": columns["close"] * (1 + np.sin(np.arange(len(cell)) / n) / n) for n in (20, 50, 200)}
-    return Whole(block, {**columns, **averages, "benchmark": benchmark[block.session]})
+    waves = [columns["close"] * (1 + np.sin(np.arange(len(cell)) / n) / n) for n in (20, 50, 200)]
+    averages = dict(zip(("fast", "middle", "slow"), waves, strict=True))
+    return Whole(block, {**columns, **averages, "level": waves[1], "benchmark": benchmark[block.session]})
 
 
 Columns = Mapping[str, Sequence[float]]
@@ -123,12 +124,12 @@ def percent_change(bars: Columns, timeperiod: int) -> Sequence[Number]:
 
 @yardstick
 def distance(bars: Columns) -> Sequence[Number]:
-    return [percent(bars["close"][-1], bars["sma_50"][-1])]
+    return [percent(bars["close"][-1], bars["level"][-1])]
 
 
 @yardstick
 def stacked(bars: Columns) -> Sequence[Number]:
-    values = [bars[name][-1] for name in ("close", "sma_20", "sma_50", "sma_200")]
+    values = [bars[name][-1] for name in ("close", "fast", "middle", "slow")]
     if len(set(values)) < 4:
         return [0]
     return [1 if values == sorted(values, reverse=True) else -1 if values == sorted(values) else 0]

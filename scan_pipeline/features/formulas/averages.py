@@ -52,10 +52,10 @@ INDICATORS = (
     ),
     Indicator(
         "distance", "100 × (first / second − 1): how far a price lies above a level",
-        "numpy", ("close", "sma_50"), {}, ("percent",), ("percent",), lambda: 0, _distance,
+        "numpy", ("close", "level"), {}, ("percent",), ("percent",), lambda: 0, _distance,
     ),
     Indicator(
         "stacked", "1 where every series lies above the next, −1 where every one lies below it, else 0",
-        "numpy", ("close", "sma_20", "sma_50", "sma_200"), {}, ("stacked",), ("flag",), lambda: 0, _stacked,
+        "numpy", ("close", "fast", "middle", "slow"), {}, ("stacked",), ("flag",), lambda: 0, _stacked,
     ),
 )  # fmt: skip

@@ -1,0 +1,320 @@
+"""The named entries of the catalogue beyond its core: each an expression, or a function where that would mislead.
+
+A new one is a line here. Periods are in bars: "of n bars" includes this one, "of the n bars before" leaves it out. What
+is not said of an entry (formula, source, unit, lookback) follows from its expression.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from scan_pipeline.features.bars import BarBlock, Floats
+from scan_pipeline.features.expressions import named, parse
+from scan_pipeline.features.feature import Feature
+from scan_pipeline.features.formulas.averages import typical_price
+from scan_pipeline.features.formulas.levels import run_length
+from scan_pipeline.features.indicator import Unit, warm_up
+from scan_pipeline.features.indicators import has_changed, previous
+from scan_pipeline.features.moving import moving_max, moving_mean, moving_min, moving_sum
+
+#: For every bar, whether prices moved enough for an oscillator to say something.
+Moves = Callable[[BarBlock], npt.NDArray[np.bool_]]
+
+
+def _oscillator(
+    name: str, formula: str, expression: str, source: str, unit: Unit, lookback: int, moves: Moves
+) -> Feature:
+    """TA-Lib's oscillator, unknown where it would divide by nothing.
+
+    There TA-Lib gives 0: that looks oversold to every scanner that asks for less than 30, and overbought in Williams'.
+    """
+    return Feature(
+        name, f"{formula}: {expression}; unknown while prices stand still", source, unit, lookback,
+        lambda block: np.where(moves(block), parse(expression).compute(block), np.nan),
+    )  # fmt: skip
+
+
+def _range_of(bars: int, windows: int = 1) -> Moves:
+    """Whether highest high and lowest low of so many bars differ, in each of the last so many windows."""
+
+    def moves(block: BarBlock) -> npt.NDArray[np.bool_]:
+        span = moving_max(block, block["high"], bars) - moving_min(block, block["low"], bars)
+        differ: npt.NDArray[np.bool_] = moving_min(block, span, windows) > 0
+        return differ
+
+    return moves
+
+
+def _typical_price(block: BarBlock) -> Floats:
+    return block.memo("typical price", lambda: typical_price(block["high"], block["low"], block["close"]))
+
+
+def _typical_prices_of(bars: int) -> Moves:
+    """Whether (high + low + close)/3 differs within so many bars."""
+
+    def moves(block: BarBlock) -> npt.NDArray[np.bool_]:
+        price = _typical_price(block)
+        differ: npt.NDArray[np.bool_] = moving_max(block, price, bars) > moving_min(block, price, bars)
+        return differ
+
+    return moves
+
+
+def _money_flows(block: BarBlock) -> npt.NDArray[np.bool_]:
+    """Whether a dollar or more was traded at a higher or lower typical price than the bar before, in 14 bars."""
+    price = _typical_price(block)
+    change = price - previous(block, price)
+    flow = np.where(np.isnan(change), np.nan, np.where(change != 0, price * block["volume"], 0))
+    flows: npt.NDArray[np.bool_] = moving_sum(block, flow, 14) >= 1
+    return flows
+
+
+def _closes_of(bars: int) -> Moves:
+    """Whether close has changed in so many bars, or in all that there are where they are fewer."""
+
+    def moves(block: BarBlock) -> npt.NDArray[np.bool_]:
+        change = block["close"] - previous(block, block["close"])
+        still = run_length(block, ~(np.abs(change) > 0), np.zeros(len(change)), bars)
+        return has_changed(block, block["close"]) & (still < bars)
+
+    return moves
+
+
+def _rsi_of(bars: int) -> Moves:
+    """Whether rsi_14 differs within so many bars."""
+
+    def moves(block: BarBlock) -> npt.NDArray[np.bool_]:
+        rsi = parse("rsi_14").compute(block)
+        differ: npt.NDArray[np.bool_] = moving_max(block, rsi, bars) > moving_min(block, rsi, bars)
+        return differ
+
+    return moves
+
+
+def _has_range(block: BarBlock) -> npt.NDArray[np.bool_]:
+    """Whether there has been a true range since the series began."""
+    has: npt.NDArray[np.bool_] = parse("atr_14").compute(block) > 0
+    return has
+
+
+_WILDER_14 = 1 - 1 / 14
+
+AVERAGES = (
+    *(named(f"sma_{n}", f"ta.sma(close, {n})", formula=f"mean of close over {n} bars") for n in (5, 10, 100, 150)),
+    *(
+        named(f"ema_{n}", f"ta.ema(close, {n})",
+              formula=f"exponential mean of close, weight 2/({n}+1), begun with the mean of {n} bars")
+        for n in (21, 50)
+    ),
+    named("wma_20", "ta.wma(close, 20)", formula="mean of close over 20 bars with weights 20, 19 … 1"),
+    named("dema_20", "ta.dema(close, 20)", formula="2 × ema_20 − exponential mean of ema_20"),
+    named("tema_20", "ta.tema(close, 20)", formula="3 × ema − 3 × ema of ema + ema of ema of ema, 20 bars"),
+    named("kama_10", "ta.kama(close, 10)", formula="Kaufman's adaptive mean of close: the straighter, the faster"),
+    named("wilder_14", "ta.rma(close, 14)", formula="Wilder's mean of close: (13 × last + close) / 14"),
+    named("vwap_20", "ta.vwap(high, low, close, volume, 20)",
+          formula="Σ (high + low + close)/3 × volume / Σ volume of 20 bars"),
+    *(
+        named(f"distance_sma_{n}_pct", f"ta.distance(close, sma_{n})", formula=f"100 × (close / sma_{n} − 1)")
+        for n in (20, 50, 150, 200)
+    ),
+    named("distance_ema_9_atr", "(close - ema_9) / atr_14", unit="ratio"),
+    named("ma_stacked", "ta.stacked(close, sma_20, sma_50, sma_200)",
+          formula="1 where close > sma_20 > sma_50 > sma_200, −1 where close < sma_20 < sma_50 < sma_200, else 0"),
+    named("sma_200_slope_20_pct", "ta.percent_change(sma_200, 20)",
+          formula="100 × (sma_200 / sma_200 of 20 bars ago − 1)"),
+    named("sma_50_slope_10_pct", "ta.percent_change(sma_50, 10)", formula="100 × (sma_50 / sma_50 of 10 bars ago − 1)"),
+)  # fmt: skip
+
+VOLATILITY = (
+    named("natr_14", "ta.natr(high, low, close, 14)", formula="100 × atr_14 / close"),
+    *(
+        named(f"bb_{band}_20", f"ta.bbands(close, 20, 2, 2, 0).{band}band", formula=f"{what} of close over 20 bars")
+        for band, what in (("upper", "mean + 2 standard deviations"), ("middle", "mean"),
+                           ("lower", "mean − 2 standard deviations"))
+    ),
+    named("bb_width_20_pct", "ta.bandwidth(close, 20, 2)", formula="100 × (bb_upper_20 − bb_lower_20) / bb_middle_20"),
+    named("bb_percent_b_20", "ta.percent_b(close, 20, 2)",
+          formula="(close − bb_lower_20) / (bb_upper_20 − bb_lower_20)"),
+    *(
+        named(f"keltner_{band}_20", f"ta.kc(high, low, close, 20, 10, 2).{band}band",
+              formula=f"exponential mean of (high + low + close)/3 over 20 bars{what}")
+        for band, what in (("upper", " + 2 × ATR of 10"), ("middle", ""), ("lower", " − 2 × ATR of 10"))
+    ),
+    named("donchian_high_55", "ta.max(high, 55)", formula="highest high of 55 bars"),
+    named("donchian_low_20", "ta.min(low, 20)", formula="lowest low of 20 bars"),
+    named("donchian_low_55", "ta.min(low, 55)", formula="lowest low of 55 bars"),
+    named("squeeze_on", "ta.ttm_squeeze(high, low, close, 20, 2, 1.5).on",
+          formula="1 where the Bollinger bands (20, 2) lie within the Keltner channel (20, 1.5)"),
+    named("squeeze_fired", "ta.ttm_squeeze(high, low, close, 20, 2, 1.5).fired",
+          formula="1 on the first bar after a squeeze"),
+    named("squeeze_momentum", "ta.ttm_squeeze(high, low, close, 20, 2, 1.5).momentum",
+          formula="end of the least-squares line through close − ((highest + lowest)/2 + mean)/2 of 20 bars"),
+    *(
+        named(f"historical_volatility_{n}", f"ta.historical_volatility(close, {n})",
+              formula=f"100 × √252 × standard deviation of {n} log returns")
+        for n in (20, 100)
+    ),
+    named("parkinson_20", "ta.parkinson(high, low, 20)",
+          formula="100 × √252 × √(mean of ln(high/low)² over 20 bars / (4 ln 2))"),
+    named("range_pct", "100 * (high - low) / close", unit="percent"),
+    *(
+        named(f"nr_{n}", f"ta.nr(high, low, {n})", formula=f"1 where the range is the narrowest of {n} bars")
+        for n in (4, 7)
+    ),
+    named("inside_bar", "ta.inside_bar(high, low)", formula="1 where high < the last high and low > the last low"),
+    named("outside_bar", "ta.outside_bar(high, low)", formula="1 where high > the last high and low < the last low"),
+)  # fmt: skip
+
+MOMENTUM = (
+    _oscillator("rsi_2", "100 × up / (up + down), Wilder's means of 2 rises and falls of close", "ta.rsi(close, 2)",
+                "TA-Lib RSI; Connors 2008", "0-100", 2 + warm_up(1 / 2), _closes_of(warm_up(1 / 2))),
+    _oscillator("stoch_k_14", "place of close in the range of 14 bars, mean of 3",
+                "ta.stoch(high, low, close, 14, 3, 0, 3, 0).slowk", "TA-Lib STOCH; George Lane", "0-100", 17,
+                _range_of(14, 3)),
+    _oscillator("stoch_d_14", "mean of stoch_k_14 over 3 bars", "ta.stoch(high, low, close, 14, 3, 0, 3, 0).slowd",
+                "TA-Lib STOCH; George Lane", "0-100", 17, _range_of(14, 5)),
+    _oscillator("stochrsi_14", "place of rsi_14 in its range of 14 bars", "ta.stochrsi(close, 14, 14, 3, 0).fastk",
+                "TA-Lib STOCHRSI; Chande and Kroll 1994", "0-100", 14 + 13 + 2 + warm_up(_WILDER_14), _rsi_of(14)),
+    named("macd", "ta.macd(close, 12, 26, 9).macd", formula="exponential mean of close over 12 bars − that over 26"),
+    named("macd_signal", "ta.macd(close, 12, 26, 9).macdsignal", formula="exponential mean of macd over 9 bars"),
+    named("macd_histogram", "ta.macd(close, 12, 26, 9).macdhist", formula="macd − macd_signal"),
+    _oscillator("adx_14", "Wilder's mean of 100 × |+DI − −DI| / (+DI + −DI)", "ta.adx(high, low, close, 14)",
+                "TA-Lib ADX; Wilder 1978", "0-100", 27 + warm_up(_WILDER_14, _WILDER_14), _has_range),
+    _oscillator("plus_di_14", "100 × Wilder's mean of upward moves of high / that of true_range",
+                "ta.plus_di(high, low, close, 14)", "TA-Lib PLUS_DI; Wilder 1978", "0-100",
+                14 + warm_up(_WILDER_14), _has_range),
+    _oscillator("minus_di_14", "100 × Wilder's mean of downward moves of low / that of true_range",
+                "ta.minus_di(high, low, close, 14)", "TA-Lib MINUS_DI; Wilder 1978", "0-100",
+                14 + warm_up(_WILDER_14), _has_range),
+    _oscillator("cci_20", "(p − mean of p) / (0.015 × mean distance from it), p = (high + low + close)/3, 20 bars",
+                "ta.cci(high, low, close, 20)", "TA-Lib CCI; Lambert 1980", "ratio", 19, _typical_prices_of(20)),
+    _oscillator("mfi_14", "100 × money on rises / money on rises and falls of (high + low + close)/3, 14 bars",
+                "ta.mfi(high, low, close, volume, 14)", "TA-Lib MFI; Quong and Soudack 1989", "0-100", 14,
+                _money_flows),
+    *(
+        named(f"roc_{n}", f"ta.roc(close, {n})", formula=f"100 × (close / close {n} bars ago − 1)")
+        for n in (5, 10, 20, 60, 125, 250)
+    ),
+    named("momentum_10", "ta.mom(close, 10)", formula="close − close 10 bars ago"),
+    _oscillator("williams_r_14", "−100 × (highest high − close) / (highest high − lowest low) of 14 bars",
+                "ta.willr(high, low, close, 14)", "TA-Lib WILLR; Larry Williams", "-100-100", 13, _range_of(14)),
+    named("aroon_up_25", "ta.aroon(high, low, 25).aroonup", formula="100 × (25 − bars since the high of 26) / 25"),
+    named("aroon_down_25", "ta.aroon(high, low, 25).aroondown", formula="100 × (25 − bars since the low of 26) / 25"),
+    named("aroon_oscillator_25", "ta.aroonosc(high, low, 25)", formula="aroon_up_25 − aroon_down_25"),
+    named("psar", "ta.sar(high, low, 0.02, 0.2)", formula="parabolic stop and reverse, steps of 0.02 up to 0.2"),
+    named("supertrend_10", "ta.supertrend(high, low, close, 10, 3).supertrend",
+          formula="(high + low)/2 ± 3 × ATR of 10, moved only towards the price until it closes beyond"),
+    named("supertrend_direction_10", "ta.supertrend(high, low, close, 10, 3).trend",
+          formula="1 where supertrend_10 is below the price, −1 where above"),
+    named("linreg_slope_20", "ta.linearreg_slope(close, 20)",
+          formula="slope of the least-squares line through close of 20 bars"),
+    named("linreg_r2_20", "ta.linreg_r2(close, 20)", formula="r² of the least-squares line through close of 20 bars"),
+    named("z_score_20", "ta.z_score(close, 20)", formula="(close − its mean) / its standard deviation, 20 bars"),
+    named("weighted_return_250", "0.4 * roc_60 + 0.2 * roc_125 + 0.2 * ta.roc(close, 187) + 0.2 * roc_250",
+          source="TA-Lib ROC; after Investor's Business Daily's relative strength", unit="percent"),
+)  # fmt: skip
+
+VOLUME = (
+    named("obv", "ta.obv(close, volume)", formula="volume of rises − volume of falls since history begins"),
+    named("obv_change_20", "ta.obv_change(close, volume, 20)", formula="change of obv over 20 bars"),
+    Feature("average_volume_50", "mean of volume over 50 bars", "numpy", "shares", 49,
+            lambda block: moving_mean(block, block["volume"], 50)),
+    named("relative_volume_50", "ta.rvol(volume, 50)", formula="volume / mean of volume over the 50 bars before"),
+    named("volume_surge", "ta.surge(volume, 20)", formula="volume / highest volume of the 20 bars before"),
+    named("dollar_volume", "close * volume", unit="dollars/day"),
+    named("up_down_volume_50", "ta.up_down_volume(close, volume, 50)",
+          formula="volume of rises of close / volume of its falls, 50 bars"),
+    named("ad_change_20", "ta.ad_change(high, low, close, volume, 20)",
+          formula="Σ volume × ((close − low) − (high − close)) / (high − low) of 20 bars"),
+    named("cmf_20", "ta.cmf(high, low, close, volume, 20)", formula="ad_change_20 / Σ volume of 20 bars"),
+    named("low_volume_10", "ta.is_lowest(volume, 10)", formula="1 where volume is the lowest of 10 bars"),
+)  # fmt: skip
+
+LEVELS = (
+    *(named(f"high_{n}", f"ta.max(high, {n})", formula=f"highest high of {n} bars") for n in (5, 10, 50, 60)),
+    *(named(f"low_{n}", f"ta.min(low, {n})", formula=f"lowest low of {n} bars") for n in (5, 10, 20, 50)),
+    *(
+        named(f"high_{label}_before", f"ta.highest_before(high, {n})", formula=f"highest high of the {n} bars before")
+        for label, n in (("20", 20), ("50", 50), ("52w", 252))
+    ),
+    *(
+        named(f"low_{label}_before", f"ta.lowest_before(low, {n})", formula=f"lowest low of the {n} bars before")
+        for label, n in (("20", 20), ("52w", 252))
+    ),
+    named("bars_since_high_52w", "ta.bars_since_high(high, 252)", formula="bars since high_52w, 0 where it is this bar"),
+    named("bars_since_low_52w", "ta.bars_since_low(low, 252)", formula="bars since low_52w, 0 where it is this bar"),
+    named("bars_since_high_20", "ta.bars_since_high(high, 20)", formula="bars since high_20, 0 where it is this bar"),
+    named("position_52w", "ta.position(high, low, close, 252)",
+          formula="100 × (close − low_52w) / (high_52w − low_52w)"),
+    *(
+        named(name, f"ta.pivot(high, low, close).{output}", formula=formula)
+        for name, output, formula in (
+            ("pivot", "pivot", "(high + low + close)/3 of the last bar"),
+            ("pivot_r1", "r1", "2 × pivot − low of the last bar"),
+            ("pivot_s1", "s1", "2 × pivot − high of the last bar"),
+            ("pivot_r2", "r2", "pivot + (high − low) of the last bar"),
+            ("pivot_s2", "s2", "pivot − (high − low) of the last bar"),
+        )
+    ),
+    named("gap_filled", "ta.gap_filled(open, high, low, close)",
+          formula="1 where the bar opened away from the last close and traded at it later, else 0"),
+    named("gap_atr", "(open - ta.prev(close, 1)) / ta.prev(atr_14, 1)", unit="ratio"),
+    named("up_days", "ta.rising(close, 50)", formula="closes in a row above the last, counted to 50"),
+    named("down_days", "ta.falling(close, 50)", formula="closes in a row below the last, counted to 50"),
+    named("green_days", "ta.green(open, close, 50)", formula="bars in a row that closed above their open, to 50"),
+    named("red_days", "ta.red(open, close, 50)", formula="bars in a row that closed below their open, to 50"),
+    named("anchored_vwap_high_20", "ta.since_high(high, low, close, volume, 20).vwap",
+          formula="vwap since the bar of high_20, that bar included"),
+    named("anchored_vwap_low_20", "ta.since_low(high, low, close, volume, 20).vwap",
+          formula="vwap since the bar of low_20, that bar included"),
+    named("return_since_low_20_pct", "ta.distance(close, low_20)", formula="100 × (close / low_20 − 1)"),
+)  # fmt: skip
+
+BENCHMARK = (
+    named("beta_60", "ta.benchmark_beta(close, benchmark, 60)",
+          formula="covariance of 60 returns with the benchmark's / variance of the benchmark's"),
+    named("correlation_60", "ta.benchmark_correlation(close, benchmark, 60)",
+          formula="correlation of 60 returns with the benchmark's"),
+    named("relative_strength_63", "ta.relative_strength(close, benchmark, 63)",
+          formula="100 × ((close / close 63 bars ago) / (benchmark / benchmark on that session) − 1)"),
+)  # fmt: skip
+
+CANDLES = tuple(
+    named(f"cdl_{name}", f"ta.cdl{pattern}({arguments})", formula=f"{meaning}: TA-Lib's −100 to 100, 0 where it is not")
+    for name, pattern, meaning, arguments in (
+        ("doji", "doji", "open and close all but equal", "open, high, low, close"),
+        ("hammer", "hammer", "small body above a long lower shadow, after a fall", "open, high, low, close"),
+        ("engulfing", "engulfing", "a body that engulfs the last of the other colour", "open, high, low, close"),
+        ("morning_star", "morningstar", "long red, small, then green into the first", "open, high, low, close, 0.3"),
+        ("evening_star", "eveningstar", "long green, small, then red into the first", "open, high, low, close, 0.3"),
+        ("harami", "harami", "a small body within the last long one", "open, high, low, close"),
+        ("marubozu", "marubozu", "a long body with hardly a shadow", "open, high, low, close"),
+        ("three_white_soldiers", "3whitesoldiers", "three long green bodies, each higher", "open, high, low, close"),
+        ("three_black_crows", "3blackcrows", "three long red bodies, each lower", "open, high, low, close"),
+    )
+)  # fmt: skip
+
+PERIODS = (
+    *(
+        named(f"weekly_{column}", f"weekly.{column}", formula=f"{column} of the last closed week")
+        for column in ("close", "high", "low", "volume")
+    ),
+    *(
+        named(f"weekly_sma_{n}", f"weekly.sma(close, {n})", formula=f"mean of the closes of the last {n} closed weeks")
+        for n in (10, 40)
+    ),
+    named("weekly_rsi_14", "weekly.rsi(close, 14)", formula="RSI of 14 closed weeks"),
+    named("weekly_inside", "weekly.inside_bar(high, low)",
+          formula="1 where the last closed week lies within the range of the week before"),
+    *(
+        named(f"monthly_{column}", f"monthly.{column}", formula=f"{column} of the last closed month")
+        for column in ("close", "high", "low")
+    ),
+    named("monthly_sma_10", "monthly.sma(close, 10)", formula="mean of the closes of the last 10 closed months"),
+    named("monthly_roc_12", "monthly.roc(close, 12)", formula="100 × (close / close 12 closed months before − 1)"),
+)  # fmt: skip
+
+NAMED: tuple[Feature, ...] = (
+    *AVERAGES, *VOLATILITY, *MOMENTUM, *VOLUME, *LEVELS, *BENCHMARK, *CANDLES, *PERIODS,
+)  # fmt: skip
