@@ -12,11 +12,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from scan_pipeline.features.bars import BENCHMARK, BarBlock, Floats
+from scan_pipeline.features.bars import BarBlock, Floats
 from scan_pipeline.features.expressions import ENTRIES, parse
 from scan_pipeline.features.feature import Feature
 from scan_pipeline.features.indicator import Unit, warm_up
 from scan_pipeline.features.indicators import bars_so_far, has_changed, previous, ratio, windowed
+from scan_pipeline.features.named import NAMED
 
 #: Bars in 52 weeks.
 YEAR = 252
@@ -116,13 +117,7 @@ CORE: tuple[Feature, ...] = (
             lambda b: bars_so_far(b, YEAR)),
 )  # fmt: skip
 
-#: Computed where somebody asks for them.
-NAMED: tuple[Feature, ...] = (
-    Feature("benchmark", "the benchmark's close on the bar's session (SCAN_BENCHMARK)", "price_bars", "index", 0,
-            lambda b: b[BENCHMARK], needs_benchmark=True),
-)  # fmt: skip
-
-#: Every feature that has a name.
+#: Every feature that has a name; those beyond the core are computed where somebody asks for them.
 FEATURES: tuple[Feature, ...] = (*CORE, *NAMED)
 
 CATALOGUE: dict[str, Feature] = {feature.name: feature for feature in FEATURES}

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from scan_pipeline.features import bars
 from scan_pipeline.features.bars import BarBlock, Floats
 from scan_pipeline.features.expressions import named, parse
 from scan_pipeline.features.feature import Feature
@@ -35,11 +36,11 @@ def _oscillator(
     )  # fmt: skip
 
 
-def _range_of(bars: int, windows: int = 1) -> Moves:
+def _range_of(n: int, windows: int = 1) -> Moves:
     """Whether highest high and lowest low of so many bars differ, in each of the last so many windows."""
 
     def moves(block: BarBlock) -> npt.NDArray[np.bool_]:
-        span = moving_max(block, block["high"], bars) - moving_min(block, block["low"], bars)
+        span = moving_max(block, block["high"], n) - moving_min(block, block["low"], n)
         differ: npt.NDArray[np.bool_] = moving_min(block, span, windows) > 0
         return differ
 
@@ -50,12 +51,12 @@ def _typical_price(block: BarBlock) -> Floats:
     return block.memo("typical price", lambda: typical_price(block["high"], block["low"], block["close"]))
 
 
-def _typical_prices_of(bars: int) -> Moves:
+def _typical_prices_of(n: int) -> Moves:
     """Whether (high + low + close)/3 differs within so many bars."""
 
     def moves(block: BarBlock) -> npt.NDArray[np.bool_]:
         price = _typical_price(block)
-        differ: npt.NDArray[np.bool_] = moving_max(block, price, bars) > moving_min(block, price, bars)
+        differ: npt.NDArray[np.bool_] = moving_max(block, price, n) > moving_min(block, price, n)
         return differ
 
     return moves
@@ -70,23 +71,23 @@ def _money_flows(block: BarBlock) -> npt.NDArray[np.bool_]:
     return flows
 
 
-def _closes_of(bars: int) -> Moves:
+def _closes_of(n: int) -> Moves:
     """Whether close has changed in so many bars, or in all that there are where they are fewer."""
 
     def moves(block: BarBlock) -> npt.NDArray[np.bool_]:
         change = block["close"] - previous(block, block["close"])
-        still = run_length(block, ~(np.abs(change) > 0), np.zeros(len(change)), bars)
-        return has_changed(block, block["close"]) & (still < bars)
+        still = run_length(block, ~(np.abs(change) > 0), np.zeros(len(change)), n)
+        return has_changed(block, block["close"]) & (still < n)
 
     return moves
 
 
-def _rsi_of(bars: int) -> Moves:
+def _rsi_of(n: int) -> Moves:
     """Whether rsi_14 differs within so many bars."""
 
     def moves(block: BarBlock) -> npt.NDArray[np.bool_]:
         rsi = parse("rsi_14").compute(block)
-        differ: npt.NDArray[np.bool_] = moving_max(block, rsi, bars) > moving_min(block, rsi, bars)
+        differ: npt.NDArray[np.bool_] = moving_max(block, rsi, n) > moving_min(block, rsi, n)
         return differ
 
     return moves
@@ -242,7 +243,8 @@ LEVELS = (
         named(f"low_{label}_before", f"ta.lowest_before(low, {n})", formula=f"lowest low of the {n} bars before")
         for label, n in (("20", 20), ("52w", 252))
     ),
-    named("bars_since_high_52w", "ta.bars_since_high(high, 252)", formula="bars since high_52w, 0 where it is this bar"),
+    named("bars_since_high_52w", "ta.bars_since_high(high, 252)",
+          formula="bars since high_52w, 0 where it is this bar"),
     named("bars_since_low_52w", "ta.bars_since_low(low, 252)", formula="bars since low_52w, 0 where it is this bar"),
     named("bars_since_high_20", "ta.bars_since_high(high, 20)", formula="bars since high_20, 0 where it is this bar"),
     named("position_52w", "ta.position(high, low, close, 252)",
@@ -272,6 +274,8 @@ LEVELS = (
 )  # fmt: skip
 
 BENCHMARK = (
+    Feature("benchmark", "the benchmark's close on the bar's session (SCAN_BENCHMARK)", "price_bars", "index", 0,
+            lambda block: block[bars.BENCHMARK], needs_benchmark=True),
     named("beta_60", "ta.benchmark_beta(close, benchmark, 60)",
           formula="covariance of 60 returns with the benchmark's / variance of the benchmark's"),
     named("correlation_60", "ta.benchmark_correlation(close, benchmark, 60)",
