@@ -6,7 +6,14 @@ from scan_pipeline.report import reference
 from scan_pipeline.settings import PROJECT_DIR
 
 
-@pytest.mark.parametrize(("page", "made"), [("tables", reference.tables_page), ("settings", reference.settings_page)])
+@pytest.mark.parametrize(
+    ("page", "made"),
+    [
+        ("tables", reference.tables_page),
+        ("features", reference.features_page),
+        ("settings", reference.settings_page),
+    ],
+)
 def test_a_generated_page_is_current(page: str, made) -> None:  # type: ignore[no-untyped-def]
     written = (PROJECT_DIR / "docs" / f"{page}.md").read_text(encoding="utf-8")
     assert written == made(), "python -m scan_pipeline.report.reference writes the pages anew"
