@@ -10,7 +10,7 @@ because a session is always replaced as a whole, in one transaction.
 
 from dataclasses import dataclass
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -261,6 +261,7 @@ MARKET_CONTEXT = Table(
         RUN_ID,
     ),
 )
+KIND = Column("kind", "VARCHAR", "What the scanner is written in: `sql` or `python`.")
 SCAN_RESULTS = Table(
     "scan_results",
     "The hits of every scanner.",
@@ -281,6 +282,7 @@ SCAN_RESULTS = Table(
             "When the symbol's features were computed, in UTC, if an earlier run did that; null: this run did.",
         ),
         Column("provisional", "BOOLEAN", "Whether the scan read bars that were taken before their session's close."),
+        KIND,
     ),
 )
 SCANNER_OUTCOMES = Table(
@@ -299,6 +301,38 @@ SCANNER_OUTCOMES = Table(
         RUN_ID,
         Column("provisional", "BOOLEAN", "Whether the scan read bars that were taken before their session's close."),
         SNAPSHOT_AT,
+        KIND,
+    ),
+)
+PYTHON_SCANS = Table(
+    "python_scans",
+    "What scanners in Python found in each symbol before rank and limit, of the newest sessions: those whose bars and "
+    "code stay the same are not called again.",
+    ("session", "scanner", "symbol"),
+    (
+        SESSION,
+        Column("scanner", "VARCHAR", "The scanner's name."),
+        Column("symbol", "VARCHAR", "The ticker; empty for a scanner that sees all symbols at once."),
+        Column("fingerprint", "UBIGINT", "Hash of the bars and splits of the history that it was given."),
+        Column("code_version", "VARCHAR", "Hash of its code, parameters and what it imports."),
+        Column("hits", "JSON", "A list of its hits: the symbol, and the scanner's own columns."),
+        Column("scanned_at", "TIMESTAMP", "When it was called, in UTC."),
+        RUN_ID,
+    ),
+)
+QUARANTINED_SYMBOLS = Table(
+    "quarantined_symbols",
+    "Symbols on which a scanner in Python failed, hung or took too much memory: they were not scanned by it.",
+    ("session", "scanner", "symbol"),
+    (
+        SESSION,
+        Column("scanner", "VARCHAR", "The scanner's name."),
+        Column("symbol", "VARCHAR", "The ticker; empty for a scanner that sees all symbols at once."),
+        Column("reason", "VARCHAR", "What happened, with the line."),
+        Column("traceback", "VARCHAR", "Where in the scanner's own files; empty where the process was ended."),
+        Column("code_version", "VARCHAR", "Hash of the scanner's code."),
+        Column("quarantined_at", "TIMESTAMP", "When, in UTC."),
+        RUN_ID,
     ),
 )
 
@@ -493,6 +527,8 @@ TABLES = (
     MARKET_CONTEXT,
     SCAN_RESULTS,
     SCANNER_OUTCOMES,
+    PYTHON_SCANS,
+    QUARANTINED_SYMBOLS,
     FETCHES,
     LISTINGS,
     SHARES_OUTSTANDING,

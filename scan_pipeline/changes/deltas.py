@@ -220,7 +220,7 @@ def _what_is_the_same(
 ) -> tuple[bool, bool]:
     """Whether the last scan of the session read the same data, and ran the same scanners."""
     rows = connection.execute(
-        "select scanner, code_version, data_version from scanner_outcomes where session = ?", [session]
+        "select scanner, code_version, data_version from scanner_outcomes where session = ? and kind = 'sql'", [session]
     ).fetchall()
     same_data = bool(rows) and all(version == data_version for *_, version in rows)
     return same_data, {scanner: version for scanner, version, _ in rows} == dict(code_versions)

@@ -42,6 +42,14 @@ STEPS: dict[int, Sequence[str]] = {
         schema.SCRIPT_OUTCOMES.ddl,
     ),
     3: (schema.MARKET_CONTEXT.ddl,),
+    4: (
+        *(
+            f"alter table {table} add column if not exists kind VARCHAR default 'sql'"
+            for table in ("scan_results", "scanner_outcomes")
+        ),
+        schema.PYTHON_SCANS.ddl,
+        schema.QUARANTINED_SYMBOLS.ddl,
+    ),
 }
 
 

@@ -27,9 +27,11 @@ def replace_hits(
     provisional: Mapping[date, datetime],
     now: datetime,
     run_id: str,
+    kind: str = "sql",
 ) -> dict[date, dict[str, int]]:
     """Replace hits and outcomes of every session that has an outcome. Must run in a write transaction.
 
+    `kind`: what the scanners are written in; those of other kinds are left alone.
     `cached_since`: when the features of symbols were computed, where an earlier run did that. `provisional`: sessions
     that were scanned on provisional bars, and the instant that these are of. Returns how many hits are `new`, `gone`
     and `moved` of each session that had been scanned before; which, is in `hit_changes`.
@@ -37,18 +39,20 @@ def replace_hits(
     sessions = sorted({outcome.session for outcome in outcomes})
     connection.execute(
         "create or replace temp table replaced as select session, scanner, symbol, rank, run_id from scan_results "
-        "where session in (select unnest(?::DATE[]))",
-        [sessions],
+        "where session in (select unnest(?::DATE[])) and kind = ?",
+        [sessions, kind],
     )
     before = dict(
         connection.execute(
             "select session, any_value(run_id) from scanner_outcomes where session in (select unnest(?::DATE[])) "
-            "group by session",
-            [sessions],
+            "and kind = ? group by session",
+            [sessions, kind],
         ).fetchall()
     )
     for table in ("scan_results", "scanner_outcomes"):
-        connection.execute(f"delete from {table} where session in (select unnest(?::DATE[]))", [sessions])
+        connection.execute(
+            f"delete from {table} where session in (select unnest(?::DATE[])) and kind = ?", [sessions, kind]
+        )
     if hits:
         columns = {
             "day": _days([hit.session for hit in hits]),
@@ -67,8 +71,8 @@ def replace_hits(
         connection.register("given_hits", columns)
         connection.execute(
             "insert into scan_results select date '1970-01-01' + day, * exclude (day, cached_since, provisional), ?, "
-            "cached_since, provisional from given_hits",
-            [run_id],
+            "cached_since, provisional, ? from given_hits",
+            [run_id, kind],
         )
         connection.unregister("given_hits")
     columns = {
@@ -86,15 +90,15 @@ def replace_hits(
     connection.execute(
         "insert into scanner_outcomes "
         "select date '1970-01-01' + day, scanner, ok, case when ok then hits end, message, code_version, data_version, "
-        "?, ?, provisional, snapshot_at from given_outcomes",
-        [now, run_id],
+        "?, ?, provisional, snapshot_at, ? from given_outcomes",
+        [now, run_id, kind],
     )
     connection.unregister("given_outcomes")
-    return _note_changes(connection, before, now, run_id)
+    return _note_changes(connection, kind, before, now, run_id)
 
 
 def _note_changes(
-    connection: Connection, before: Mapping[date, str], now: datetime, run_id: str
+    connection: Connection, kind: str, before: Mapping[date, str], now: datetime, run_id: str
 ) -> dict[date, dict[str, int]]:
     """Compare the hits of sessions that were scanned before with those in `replaced`, and note the difference."""
     changes: dict[date, dict[str, int]] = {session: {"new": 0, "gone": 0, "moved": 0} for session in before}
@@ -106,10 +110,10 @@ def _note_changes(
                 case when was.rank is null then 'new' when now.rank is null then 'gone' else 'moved' end,
                 was.rank, now.rank, $now, $run_before, $run_id
             from (from replaced where session = $session) was
-                full join (from scan_results where session = $session) now using (scanner, symbol)
+                full join (from scan_results where session = $session and kind = $kind) now using (scanner, symbol)
             where was.rank is distinct from now.rank order by scanner, symbol
             """,
-            {"session": session, "now": now, "run_before": run_before, "run_id": run_id},
+            {"session": session, "now": now, "run_before": run_before, "run_id": run_id, "kind": kind},
         )
     connection.execute("drop table replaced")
     for session, change, count in connection.execute(
@@ -120,15 +124,16 @@ def _note_changes(
     return changes
 
 
-def read_results(connection: Connection, session: date) -> tuple[list[Hit], list[Outcome]]:
-    """The stored hits of a session, and what became of each scanner."""
+def read_results(connection: Connection, session: date, kind: str = "sql") -> tuple[list[Hit], list[Outcome]]:
+    """The stored hits of a session, and what became of each scanner; of scanners of one kind."""
     hits = connection.execute(
-        "select session, scanner, symbol, rank, score, details from scan_results where session = ? "
+        "select session, scanner, symbol, rank, score, details from scan_results where session = ? and kind = ? "
         "order by scanner, rank",
-        [session],
+        [session, kind],
     ).fetchall()
     outcomes = connection.execute(
-        "select session, scanner, hits, message from scanner_outcomes where session = ? order by scanner", [session]
+        "select session, scanner, hits, message from scanner_outcomes where session = ? and kind = ? order by scanner",
+        [session, kind],
     ).fetchall()
     return [Hit(*row) for row in hits], [Outcome(*row) for row in outcomes]
 
