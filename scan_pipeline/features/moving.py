@@ -63,6 +63,13 @@ def bars_since_max(block: BarBlock, values: Floats, n: int) -> Floats:
     return np.where(np.isnan(highest), np.nan, bars)
 
 
+def lowest_since_max(block: BarBlock, highs: Floats, lows: Floats, n: int) -> Floats:
+    """The lowest of the bars after the highest of the last n (of equal ones, the last); NaN where that is this one."""
+    after = np.where(np.isnan(highs + lows), np.nan, np.inf)
+    _, lowest, _ = _over_window(block, (highs, after, lows), n, _join_lowest_since_max)
+    return np.where(np.isinf(lowest), np.nan, lowest)
+
+
 def moving_moments(block: BarBlock, values: Floats, n: int) -> tuple[Floats, Floats]:
     """The mean of the last n bars and the sum of squared distances from it; exactly 0 where all are equal.
 
@@ -108,6 +115,16 @@ def sum_of_last(block: BarBlock, values: Floats, bars: Floats) -> Floats:
 def _join_latest_max(recent: State, recent_bars: int, older: State, older_bars: int) -> State:
     is_older = older[0] > recent[0]
     return np.maximum(recent[0], older[0]), np.where(is_older, older[1] + recent_bars, recent[1])
+
+
+def _join_lowest_since_max(recent: State, recent_bars: int, older: State, older_bars: int) -> State:
+    """Of each part: its highest, the lowest after that, and the lowest of all."""
+    since_older = np.minimum(older[1], recent[2])
+    return (
+        np.maximum(recent[0], older[0]),
+        np.where(older[0] > recent[0], since_older, recent[1] + 0 * since_older),  # unknown where a part is
+        np.minimum(recent[2], older[2]),
+    )
 
 
 def _join_moments(recent: State, recent_bars: int, older: State, older_bars: int) -> State:

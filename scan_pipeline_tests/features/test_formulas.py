@@ -313,6 +313,17 @@ def bars_since_low(bars: Columns, timeperiod: int) -> Sequence[Number]:
 
 
 @yardstick
+def low_since_high(bars: Columns, timeperiod: int) -> Sequence[Number]:
+    since = bars_since_high(bars, timeperiod)[0]
+    return [min(bars["low"][-int(since) :]) if since else None]
+
+
+@yardstick
+def is_above(bars: Columns) -> Sequence[Number]:
+    return [bars["close"][-1] > bars["open"][-1]]
+
+
+@yardstick
 def position(bars: Columns, timeperiod: int) -> Sequence[Number]:
     highs, lows = last(bars["high"], timeperiod), last(bars["low"], timeperiod)
     if highs is None or lows is None:
@@ -422,7 +433,8 @@ OTHERS: dict[str, dict[str, float]] = {
     "percent_change": {"timeperiod": 5}, "percent_b": {"timeperiod": 7, "deviations": 1.5},
     "bandwidth": {"timeperiod": 7, "deviations": 1.5}, "ttm_squeeze": {"timeperiod": 9, "bollinger": 1.5, "keltner": 1},
     "rising": {"at_most": 2}, "falling": {"at_most": 2}, "green": {"at_most": 2}, "red": {"at_most": 2},
-    "bars_since_high": {"timeperiod": 60}, "bars_since_low": {"timeperiod": 60}, "position": {"timeperiod": 14},
+    "bars_since_high": {"timeperiod": 60}, "bars_since_low": {"timeperiod": 60}, "low_since_high": {"timeperiod": 2},
+    "position": {"timeperiod": 14},
     "benchmark_beta": {"timeperiod": 11}, "benchmark_correlation": {"timeperiod": 11}, "nr": {"timeperiod": 4},
 }  # fmt: skip
 

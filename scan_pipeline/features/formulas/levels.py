@@ -7,7 +7,14 @@ from scan_pipeline.features.formulas.averages import typical_price
 from scan_pipeline.features.formulas.ranges import window
 from scan_pipeline.features.indicator import Indicator
 from scan_pipeline.features.indicators import previous, ratio
-from scan_pipeline.features.moving import bar_in_series, bars_since_max, moving_max, moving_min, sum_of_last
+from scan_pipeline.features.moving import (
+    bar_in_series,
+    bars_since_max,
+    lowest_since_max,
+    moving_max,
+    moving_min,
+    sum_of_last,
+)
 
 
 def _highest_before(block: BarBlock, high: Floats, timeperiod: int) -> tuple[Floats, ...]:
@@ -24,6 +31,14 @@ def _bars_since_high(block: BarBlock, high: Floats, timeperiod: int) -> tuple[Fl
 
 def _bars_since_low(block: BarBlock, low: Floats, timeperiod: int) -> tuple[Floats, ...]:
     return (bars_since_max(block, -low, timeperiod),)
+
+
+def _low_since_high(block: BarBlock, high: Floats, low: Floats, timeperiod: int) -> tuple[Floats, ...]:
+    return (lowest_since_max(block, high, low, timeperiod),)
+
+
+def _is_above(block: BarBlock, one: Floats, other: Floats) -> tuple[Floats, ...]:
+    return (np.where(np.isnan(one + other), np.nan, one > other),)
 
 
 def _position(block: BarBlock, high: Floats, low: Floats, close: Floats, timeperiod: int) -> tuple[Floats, ...]:
@@ -118,6 +133,16 @@ INDICATORS = (
         "bars_since_low", "Bars since the lowest of the last n, 0 where it is this one; of equal ones, the last",
         "numpy", ("low",), {"timeperiod": 252}, ("bars",), ("bars",), window(),
         _bars_since_low,
+    ),
+    Indicator(
+        "low_since_high", "Lowest low of the bars after the highest high of the last n (of equal ones, the last); "
+        "unknown where that is this bar",
+        "numpy", ("high", "low"), {"timeperiod": 60}, ("low",), ("dollars",), window(),
+        _low_since_high,
+    ),
+    Indicator(
+        "is_above", "1 where the first is above the second, 0 where it is not: to count or to pick bars",
+        "numpy", ("close", "open"), {}, ("is_above",), ("flag",), lambda: 0, _is_above,
     ),
     Indicator(
         "position", "100 × (close − lowest low) / (highest high − lowest low) of n bars: 0 at the low, 100 at the high",
