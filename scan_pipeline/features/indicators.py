@@ -73,7 +73,7 @@ def windowed(block: BarBlock, name: str, *inputs: Floats, **parameters: float) -
 def windowed_outputs(
     block: BarBlock, name: str, window: int, *inputs: Floats, **parameters: float
 ) -> tuple[Floats, ...]:
-    """All outputs of TA-Lib's `name` on every series, as float64; NaN for the first `window` bars, and where infinite.
+    """All outputs of TA-Lib's `name` on every series, as float64; NaN for the first `window` bars.
 
     (TA-Lib gives whole numbers, candle patterns among them, as 0 where they are unknown.)
     """
@@ -89,8 +89,6 @@ def windowed_outputs(
         if kind.dtype.kind == "i":
             for low, high in _runs(block, inputs)[0]:
                 out[low : min(high, low + window)] = np.nan
-        elif not np.isfinite(out.sum()):
-            out[np.isinf(out)] = np.nan
     return outs
 
 
@@ -99,8 +97,9 @@ def _several(
 ) -> tuple[Floats, ...]:
     """`windowed`, of a function with so many outputs."""
     function = talib_function(name)
-    bounds, _ = _runs(block, inputs)
-    outs = tuple(np.full(len(block.session), np.nan) for _ in range(count))
+    bounds, is_whole = _runs(block, inputs)
+    shape = len(block.session)
+    outs = tuple(np.empty(shape) if is_whole else np.full(shape, np.nan) for _ in range(count))
     for low, high in bounds:
         if high > low:
             for out, values in zip(outs, function(*[values[low:high] for values in inputs], **parameters), strict=True):

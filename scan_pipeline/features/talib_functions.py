@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any
 
+import numpy as np
+
 from scan_pipeline.features.bars import BarBlock, Floats
 from scan_pipeline.features.indicator import AS_INPUT, Indicator, warm_up
 from scan_pipeline.features.indicators import talib_module, windowed_outputs
@@ -36,8 +38,8 @@ _UNITS: Mapping[str, tuple[str, ...]] = {
     "HT_DCPHASE": ("degrees",), "HT_TRENDMODE": ("flag",), "SUPERTREND": (AS_INPUT, "flag"),
     # oscillators
     **dict.fromkeys(
-        ("ADX", "ADXR", "AROON", "DX", "IMI", "KDJ", "MFI", "MINUS_DI", "PLUS_DI", "PERCENTRANK", "RSI", "RVI", "STOCH",
-         "STOCHF", "STOCHRSI", "ULTOSC"),
+        ("ADX", "ADXR", "AROON", "DX", "FRACTAL", "IMI", "KDJ", "MFI", "MINUS_DI", "PLUS_DI", "PERCENTRANK", "RSI",
+         "RVI", "STOCH", "STOCHF", "STOCHRSI", "ULTOSC"),
         ("0-100",),
     ),
     **dict.fromkeys(("AROONOSC", "CMO", "CMOU", "SMI", "TSI", "WILLR"), ("-100-100",)),
@@ -58,6 +60,9 @@ _PATH_DEPENDENT = frozenset(
     ("AD", "CUMSUM", "MAXINDEX", "MININDEX", "MINMAXINDEX", "NVI", "OBV", "PVI", "PVT", "SAR", "SAREXT", "SUPERTREND",
      "VWAP", "WAD")
 )  # fmt: skip
+
+#: Give an infinite value where they divide by nothing, take its logarithm, or exceed what a number holds.
+_INFINITE = frozenset(("COSH", "DIV", "EXP", "LN", "LOG10", "RVOL", "SINH", "VWMA"))
 
 
 def _e(period: float) -> float:
@@ -228,4 +233,8 @@ def _out_of_range(function: str, parameters: Parameters) -> str:
 
 
 def _compute(function: str, block: BarBlock, *inputs: Floats, **parameters: Any) -> tuple[Floats, ...]:
-    return windowed_outputs(block, function, _window(function, **parameters), *inputs, **parameters)
+    outputs = windowed_outputs(block, function, _window(function, **parameters), *inputs, **parameters)
+    if function in _INFINITE:
+        for values in outputs:
+            values[np.isinf(values)] = np.nan
+    return outputs
