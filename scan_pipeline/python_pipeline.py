@@ -14,26 +14,49 @@ this room joins the layers, and knows no Dagster.
 """
 
 import os
+import shutil
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
+
+from scan_pipeline.changes.fingerprints import compute_fingerprints
 from scan_pipeline.errors import ScannerError
 from scan_pipeline.hits import Hit, Outcome
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.scanners.python.authoring import Value
-from scan_pipeline.scanners.python.library import PythonScanner
+from scan_pipeline.scanners.python.library import PythonScanner, find_python_scanners
+from scan_pipeline.scanners.python.plans import PlannedScan, PythonPlan, write_plan
 from scan_pipeline.scanners.python.tasks import Bars
 from scan_pipeline.scanners.python.workers import FoundHit, Quarantined, Shard, ShardResult, WorkerLimits
-from scan_pipeline.scanners.ranking import rank_hits
-from scan_pipeline.stages.python_scan import judge, read_bars, read_wanted, slice_of
+from scan_pipeline.stages.python_merge import put_together, to_keep
+from scan_pipeline.stages.python_scan import history_of, read_bars, read_wanted, slice_of, windows_of
+from scan_pipeline.store.connection import Connection
+from scan_pipeline.store.history import data_versions, provisional_at
+from scan_pipeline.store.python_scans import (
+    EVERYBODY,
+    Failed,
+    Found,
+    PythonResults,
+    fingerprints_of,
+    joint_fingerprint,
+    read_found,
+    replace_python_results,
+    stored_code,
+)
+from scan_pipeline.store.results import publish
 
 #: Fewer symbols than this are not worth another process.
 SYMBOLS_A_SHARD = 100
+#: Runs whose folders are kept: of those that ended before their end.
+KEPT_RUNS = 5
+#: A process cannot have the store open twice.
+_READING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -48,6 +71,248 @@ class PythonScan:
     quarantined: list[Quarantined]
     seconds: float
     peak_mib: float
+
+
+@dataclass(frozen=True)
+class PythonSession:
+    """One session's scan by all scanners in Python.
+
+    `called` counts calls for a symbol (or for everybody), `cached` those that an earlier run made. `hit_changes`: hits
+    `new`, `gone` and `moved` since it was scanned before; empty where it was not.
+    """
+
+    session: date
+    hits: list[Hit]
+    outcomes: list[Outcome]
+    quarantined: int
+    called: int
+    cached: int
+    data_version: str
+    hit_changes: Mapping[str, int]
+    snapshot_at: datetime | None
+
+
+@dataclass(frozen=True)
+class PythonRun:
+    """A finished run. `seconds` of the longest shard, `peak_mib` of the largest worker."""
+
+    sessions: list[PythonSession]
+    shards: int
+    seconds: float
+    peak_mib: float
+
+
+@dataclass
+class PythonPipeline:
+    """The stages of scanners in Python, over a pipeline's settings, calendar, store and monitor."""
+
+    pipeline: Pipeline
+
+    def find(self) -> list[PythonScanner]:
+        """All scanners in Python, also those that cannot be run."""
+        return find_python_scanners(self.pipeline.settings.scanners_dir)
+
+    def get(self, name: str) -> PythonScanner:
+        """One scanner. Raises ScannerError where there is none of that name, or it cannot be run."""
+        scanners = {one.name: one for one in self.find()}
+        if name not in scanners:
+            known = ", ".join(scanners) or "none yet"
+            folder = self.pipeline.settings.scanners_dir
+            raise ScannerError(f"There is no scanner in Python {folder / f'{name}.py'}. There are: {known}.")
+        if fault := scanners[name].fault:
+            raise ScannerError(fault)
+        return scanners[name]
+
+    def plan(
+        self,
+        sessions: Sequence[date],
+        run_id: str,
+        *,
+        incremental: bool = True,
+        parameters: Mapping[str, Mapping[str, Value]] | None = None,
+    ) -> PythonPlan:
+        """Step 1. `parameters`: other values for some, by scanner. Raises ScannerError for a session that was not
+        screened, and for a parameter that is not there."""
+        given = self.pipeline.settings
+        scanners = [one.with_parameters((parameters or {}).get(one.name, {})) for one in self.find()]
+        kept = sorted(sessions)[-given.keep_features_sessions :] if given.keep_features_sessions else []
+        lookback = max((one.lookback for one in scanners), default=0)
+        windows = windows_of(self.pipeline.calendar, sessions, lookback)
+        with self.pipeline.store.read() as connection:
+            _require_screened(connection, sessions)
+            versions, provisional = data_versions(connection, windows), provisional_at(connection, windows)
+            passed = read_wanted(connection, sessions)
+            prints = {one.name: self._fingerprints(connection, scanners, one, kept) for one in scanners}
+            scans = [
+                self._planned(connection, one, passed, prints[one.name], incremental=incremental) for one in scanners
+            ]
+        folder = given.python_runs_dir / run_id[:8]
+        _forget_old_runs(folder.parent)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        plan = PythonPlan(run_id, str(folder.absolute()), versions, provisional, scans)
+        write_plan(plan)
+        return plan
+
+    def _fingerprints(
+        self, connection: Connection, scanners: Sequence[PythonScanner], scanner: PythonScanner, kept: Sequence[date]
+    ) -> dict[date, dict[str, int]]:
+        found = {}
+        for session in kept:
+            start = self.pipeline.calendar.history_start(session, history_of(scanner.lookback))
+            compute_fingerprints(connection, session, start)
+            found[session] = (
+                {EVERYBODY: joint_fingerprint(connection)}
+                if scanner.scope == "universe"
+                else fingerprints_of(connection)
+            )
+        return found
+
+    def _planned(
+        self,
+        connection: Connection,
+        scanner: PythonScanner,
+        passed: Mapping[date, list[str]],
+        fingerprints: dict[date, dict[str, int]],
+        *,
+        incremental: bool,
+    ) -> PlannedScan:
+        """What the scanner is called for, and what stands."""
+        wanted = {session: list(symbols) for session, symbols in passed.items()}
+        standing: dict[date, list[str]] = {}
+        cached: list[FoundHit] = []
+        for session, prints in fingerprints.items() if incremental and not scanner.fault else ():
+            before = read_found(connection, session, scanner.name, scanner.code_version)
+            standing[session] = [one for one, mark in prints.items() if one in before and before[one][0] == mark]
+            cached += [FoundHit(session, *hit) for one in standing[session] for hit in before[one][1]]
+            stands = set(standing[session])
+            wanted[session] = [] if EVERYBODY in stands else [one for one in wanted[session] if one not in stands]
+        return PlannedScan(
+            scanner=scanner.name,
+            code_version=scanner.code_version,
+            parameters=dict(scanner.parameters),
+            shards=0 if scanner.fault else shards_for(self.pipeline, scanner, wanted),
+            wanted=wanted,
+            standing=standing,
+            cached=cached,
+            fingerprints=fingerprints,
+        )
+
+    def run_shard(
+        self, plan: PythonPlan, name: str, number: int, is_cancelled: Callable[[], bool] = lambda: False
+    ) -> ShardResult:
+        """Step 2. What the scanner does wrong is in the result. Raises ScannerError where code or data are no longer
+        those that were planned."""
+        planned = plan.scan_of(name)
+        scanner = self.get(name).with_parameters(planned.parameters)
+        if scanner.code_version != planned.code_version:
+            raise ScannerError(f"{scanner.path} was edited while its shards ran. Run it again.")
+        lookback = max(one.lookback for one in self.find())
+        wanted = slice_of(planned.wanted, number, planned.shards)
+        with _READING, self.pipeline.store.read() as connection:
+            versions = data_versions(connection, windows_of(self.pipeline.calendar, [*plan.data_versions], lookback))
+            if versions != plan.data_versions:
+                raise ScannerError(f"Bars or decisions changed while the shards of {name} ran. Run it again.")
+            blocks = [*read_bars(connection, self.pipeline.calendar, wanted, scanner.lookback)]
+        folder = Path(plan.folder) / f"{name}-{number:02}"
+        result = run_blocks(self.pipeline, scanner, blocks, number, planned.shards, folder, is_cancelled)
+        aside = folder / "result.json"
+        aside.write_bytes(msgspec.json.encode(result))
+        aside.replace(plan.result_path(name, number))
+        return result
+
+    def merge(self, plan: PythonPlan, given: Sequence[tuple[str, int]]) -> PythonRun:
+        """Step 3, for the shards that ended: scanner and number. Raises ScannerError for a missing one."""
+        settings, store = self.pipeline.settings, self.pipeline.store
+        results = plan.read_results(given)
+        scanners = {one.name: one for one in self.find()}
+        hits: list[Hit] = []
+        outcomes: list[Outcome] = []
+        failed: list[Failed] = []
+        found: list[Found] = []
+        for planned in plan.scans:
+            scanner = scanners.get(planned.scanner)
+            if scanner is None or scanner.with_parameters(planned.parameters).code_version != planned.code_version:
+                raise ScannerError(f"The scanner {planned.scanner} was edited while its shards ran. Run it again.")
+            of_scanner = results[planned.scanner]
+            passed = {day: [*planned.wanted[day], *planned.standing.get(day, ())] for day in planned.wanted}
+            more, became, quarantined = put_together(scanner, settings.max_hits, passed, of_scanner, planned.cached)
+            hits += more
+            outcomes += became
+            failed += [Failed(one.session, scanner.name, one.symbol, one.reason, one.traceback) for one in quarantined]
+            if not any(one.broken for one in of_scanner):
+                found += to_keep(planned, scanner, of_scanner, quarantined)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        standing = {(day, one.scanner): symbols for one in plan.scans for day, symbols in one.standing.items()}
+        with store.write() as connection:
+            changes, files = replace_python_results(
+                connection,
+                PythonResults(hits, outcomes, failed, found, standing),
+                {one.scanner: one.code_version for one in plan.scans},
+                plan.data_versions,
+                plan.provisional,
+                settings.keep_features_sessions,
+                settings.results_dir,
+                now,
+                plan.run_id,
+            )
+        publish(files)
+        shutil.rmtree(plan.folder, ignore_errors=True)
+        shards = [one for of_scanner in results.values() for one in of_scanner]
+        return PythonRun(
+            [
+                PythonSession(
+                    session=day,
+                    hits=[hit for hit in hits if hit.session == day],
+                    outcomes=[one for one in outcomes if one.session == day],
+                    quarantined=sum(one.session == day for one in failed),
+                    called=sum(_calls(scanners[one.scanner], one.wanted[day]) for one in plan.scans if one.shards),
+                    cached=sum(len(one.standing.get(day, ())) for one in plan.scans),
+                    data_version=plan.data_versions[day],
+                    hit_changes=changes.get(day, {}),
+                    snapshot_at=plan.provisional.get(day),
+                )
+                for day in sorted(plan.data_versions)
+            ],
+            shards=len(shards),
+            seconds=max((one.seconds for one in shards), default=0.0),
+            peak_mib=max((one.peak_mib for one in shards), default=0.0),
+        )
+
+    def scan(
+        self,
+        sessions: Sequence[date],
+        run_id: str,
+        *,
+        incremental: bool = True,
+        parameters: Mapping[str, Mapping[str, Value]] | None = None,
+    ) -> PythonRun:
+        """All three steps in this process, as many shards at once as there are processors; Ctrl-C ends them."""
+        plan = self.plan(sessions, run_id, incremental=incremental, parameters=parameters)
+        stopped = threading.Event()
+        with ThreadPoolExecutor(_processors()) as pool:
+            running = [pool.submit(self.run_shard, plan, *shard, stopped.is_set) for shard in plan.shards()]
+            try:
+                for one in running:
+                    one.result()
+            finally:
+                stopped.set()
+                for one in running:
+                    one.cancel()
+        return self.merge(plan, plan.shards())
+
+    def stale_sessions(self) -> list[date]:
+        """Kept sessions of which the results of scanners in Python are missing, or of other code than there is now."""
+        if not self.pipeline.store.exists:
+            return []
+        code_versions = {one.name: one.code_version for one in self.find()}
+        with self.pipeline.store.read() as connection:
+            kept = [day for (day,) in connection.execute(
+                "select distinct session from scan_fingerprints where session not in "
+                "(select session from scanner_outcomes where provisional) order by session"
+            ).fetchall()]  # fmt: skip
+            stored = stored_code(connection, kept)
+        return [day for day in kept if stored[day] != code_versions]
 
 
 def run_python(
@@ -82,7 +347,7 @@ def run_python(
             for number in range(1, shards + 1)
         ]
     results = run_here(pipeline, scanner, blocks)
-    hits, outcomes, quarantined = put_together(pipeline, scanner, wanted, results, [])
+    hits, outcomes, quarantined = put_together(scanner, pipeline.settings.max_hits, wanted, results, [])
     return PythonScan(
         hits, outcomes, quarantined,
         seconds=max((one.seconds for one in results), default=0.0),
@@ -95,7 +360,7 @@ def shards_for(pipeline: Pipeline, scanner: PythonScanner, wanted: Mapping[date,
     symbols = len(set().union(*wanted.values()))
     if not symbols or scanner.scope == "universe":
         return min(1, symbols)
-    most = pipeline.settings.python_shards or len(os.sched_getaffinity(0))
+    most = pipeline.settings.python_shards or _processors()
     return max(1, min(most, symbols // SYMBOLS_A_SHARD))
 
 
@@ -134,62 +399,27 @@ def run_blocks(
     return Shard(scanner, blocks, limits, folder, label, pipeline.monitor.say, is_cancelled).run()
 
 
-def put_together(
-    pipeline: Pipeline,
-    scanner: PythonScanner,
-    passed: Mapping[date, Collection[str]],
-    results: Iterable[ShardResult],
-    cached: Iterable[FoundHit],
-) -> tuple[list[Hit], list[Outcome], list[Quarantined]]:
-    """The ranked hits of all shards and of what was cached, what became of each session, and who is quarantined."""
-    results = list(results)
-    broken = next((one.broken for one in results if one.broken), scanner.fault)
-    if broken:
-        return [], [Outcome(session, scanner.name, None, broken) for session in sorted(passed)], []
-    failed = {(one.session, one.symbol): one for result in results for one in result.quarantined}
-    quarantined = [failed[key] for key in sorted(failed)]
-    found: dict[date, list[tuple[date, str, str]]] = {session: [] for session in sorted(passed)}
-    for one in [*cached, *(hit for result in results for hit in result.hits)]:
-        if (one.session, one.symbol) not in failed:
-            found[one.session].append((one.session, one.symbol, one.details))
-    hits: list[Hit] = []
-    outcomes: list[Outcome] = []
-    ranked = _ranked(pipeline, scanner, found)
-    for session in found:
-        given = ranked[session]
-        if isinstance(given, ScannerError):
-            outcomes.append(Outcome(session, scanner.name, None, str(given)))
-            continue
-        of_session = [one for one in quarantined if one.session == session]
-        outcomes.append(judge(scanner, session, len(given), len(passed[session]), of_session))
-        hits += given if outcomes[-1].hits is not None else []
-    return hits, outcomes, quarantined
+def _calls(scanner: PythonScanner, wanted: Sequence[str]) -> int:
+    return len(wanted) if scanner.scope == "symbol" else min(1, len(wanted))
 
 
-def _ranked(
-    pipeline: Pipeline, scanner: PythonScanner, found: Mapping[date, list[tuple[date, str, str]]]
-) -> dict[date, list[Hit] | ScannerError]:
-    """The hits of each session in order, or why they cannot be: all at once, and where that fails one by one."""
-    most = pipeline.settings.max_hits
-    ranked: dict[date, list[Hit] | ScannerError] = {session: [] for session in found}
-    try:
-        for hit in _rank(scanner, [row for rows in found.values() for row in rows if len(rows) <= most]):
-            of_session = ranked[hit.session]
-            assert isinstance(of_session, list)
-            of_session.append(hit)
-    except ScannerError:
-        for session, rows in found.items():
-            try:
-                ranked[session] = _rank(scanner, rows if len(rows) <= most else [])
-            except ScannerError as error:
-                ranked[session] = error
-    for session, rows in found.items():
-        if len(rows) > most:
-            ranked[session] = ScannerError(
-                f"{scanner.path}: more than {most:,} hits on {session}; narrow it, or raise SCAN_MAX_HITS."
-            )
-    return ranked
+def _require_screened(connection: Connection, sessions: Sequence[date]) -> None:
+    """Raises ScannerError for a session without the screen's decisions."""
+    screened = {day for (day,) in connection.execute(
+        "select distinct session from prefiltered_symbols where session in (select unnest(?::DATE[]))", [list(sessions)]
+    ).fetchall()}  # fmt: skip
+    for session in sorted(set(sessions) - screened):
+        raise ScannerError(
+            f"{session} is not screened: nothing can be scanned. `scan-pipeline run --session {session}` does both."
+        )
 
 
-def _rank(scanner: PythonScanner, rows: Sequence[tuple[date, str, str]]) -> list[Hit]:
-    return rank_hits(scanner.name, scanner.path, scanner.rank, scanner.limit, rows)
+def _forget_old_runs(folder: Path) -> None:
+    """Keep the newest folders of runs that ended before they were merged."""
+    runs = sorted(folder.glob("*/"), key=lambda one: one.stat().st_mtime)
+    for one in runs[: max(0, len(runs) - KEPT_RUNS)]:
+        shutil.rmtree(one, ignore_errors=True)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

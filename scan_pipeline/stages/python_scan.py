@@ -1,11 +1,7 @@
-"""What scanners in Python read, and what becomes of what they found.
+"""What scanners in Python read: who passed the screen, and the bars of their history, in blocks for worker processes.
 
-1.  `read_wanted`: the symbols that passed the screen, by session.
-2.  `read_bars`: their history, in blocks whose sessions read it from the same start.
-3.  `judge`: of one session, what was found, failed and was not tried, as an outcome with a message.
-
-What belongs here: these three. What does not: worker processes (`scanners/python/workers.py`), and when what is done
-(`python_pipeline.py`).
+What belongs here: reading, and cutting into shards. What does not: worker processes (`scanners/python/workers.py`),
+what becomes of what they find (`python_merge.py`), and when what is done (`python_pipeline.py`).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,17 +11,11 @@ from zlib import crc32
 import numpy as np
 
 from scan_pipeline.features.catalogue import ALLOWED_GAPS
-from scan_pipeline.hits import Outcome
-from scan_pipeline.scanners.python.library import PythonScanner
 from scan_pipeline.scanners.python.tasks import COLUMNS, Bars
-from scan_pipeline.scanners.python.workers import Quarantined
 from scan_pipeline.sessions import Calendar, SessionArray
 from scan_pipeline.stages.groups import Group, make_groups
 from scan_pipeline.store.connection import Connection
 from scan_pipeline.store.history import read_block
-
-#: Quarantined symbols that a message names.
-NAMED = 3
 
 #: For each session, the symbols that are scanned.
 Wanted = Mapping[date, Collection[str]]
@@ -89,22 +79,3 @@ def _exactly(calendar: Calendar, session: date, history: int) -> Group:
     first = calendar.before(session, history)
     window = np.array(calendar.between(first, session), dtype="datetime64[D]")
     return Group([session], window, first, calendar.after(session, 1))
-
-
-def judge(scanner: PythonScanner, session: date, hits: int, passed: int, failed: Sequence[Quarantined]) -> Outcome:
-    """What became of the scanner on a session: of `passed` symbols, those in `failed` have no result."""
-    if not failed:
-        return Outcome(session, scanner.name, hits)
-    first = failed[0]
-    if not first.symbol:
-        return Outcome(session, scanner.name, None, f"{scanner.path}: {first.reason}")
-    if len(failed) == passed:
-        return Outcome(
-            session,
-            scanner.name,
-            None,
-            f"{scanner.path}: all {passed:,} symbols failed; {first.symbol}: {first.reason}",
-        )
-    named = ", ".join(f"{one.symbol} ({one.reason})" for one in failed[:NAMED])
-    more = ", …" if len(failed) > NAMED else ""
-    return Outcome(session, scanner.name, hits, f"{len(failed):,} of {passed:,} symbols quarantined: {named}{more}")
