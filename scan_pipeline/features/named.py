@@ -190,7 +190,8 @@ MOMENTUM = (
                 14 + warm_up(_WILDER_14), _has_range),
     _oscillator("cci_20", "(p − mean of p) / (0.015 × mean distance from it), p = (high + low + close)/3, 20 bars",
                 "ta.cci(high, low, close, 20)", "TA-Lib CCI; Lambert 1980", "ratio", 19, _typical_prices_of(20)),
-    _oscillator("mfi_14", "100 × money on rises / money on rises and falls of (high + low + close)/3, 14 bars",
+    _oscillator("mfi_14", "100 × money on rises / money (a dollar or more) on rises and falls of "
+                "(high + low + close)/3, 14 bars",
                 "ta.mfi(high, low, close, volume, 14)", "TA-Lib MFI; Quong and Soudack 1989", "0-100", 14,
                 _money_flows),
     *(
