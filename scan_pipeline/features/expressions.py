@@ -353,7 +353,10 @@ def _indicated(
     values = [node.value for node in inputs]
 
     def compute(block: BarBlock) -> Floats:
-        outputs = block.memo(whole, lambda: indicator.compute(block, *[value(block) for value in values], **parameters))
+        # Not under `whole` alone: that is the name of the feature, whose value is one of these.
+        outputs = block.memo(
+            f"outputs of {whole}", lambda: indicator.compute(block, *[value(block) for value in values], **parameters)
+        )
         return outputs[place]
 
     text = f"{whole}.{indicator.outputs[place]}" if len(indicator.outputs) > 1 else whole

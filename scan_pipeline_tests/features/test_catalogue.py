@@ -254,3 +254,13 @@ def test_a_symbol_that_did_not_trade_for_20_bars_has_no_relative_volume() -> Non
 def test_a_symbol_whose_close_never_changed_is_not_oversold() -> None:
     """No rise and no fall: 100 × up / (up + down) has no value. A 0 would be found by every `rsi_14 < 30`."""
     assert features_of(quiet_bars(40))["rsi_14"].isna().all()
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_an_expression_may_be_asked_for_by_itself_and_within_another(order: tuple[int, int]) -> None:
+    close = np.arange(1.0, 9.0)
+    block = lay_out(1, np.arange(8), np.arange(8, dtype=np.int32), {"close": close})
+    texts = {1: "ta.prev(close, 1)", 2: "ta.prev(ta.prev(close, 1), 1)"}
+    values = {bars: catalogue.feature(texts[bars]).compute(block) for bars in order}
+    for bars in order:
+        np.testing.assert_array_equal(values[bars], [np.nan] * bars + close[:-bars].tolist())
