@@ -34,22 +34,24 @@ import duckdb
 
 from scan_pipeline.changes.deltas import Deltas, compute_deltas, is_scanned
 from scan_pipeline.errors import IngestError, SessionError
-from scan_pipeline.features import catalogue
+from scan_pipeline.features import catalogue, market_context
 from scan_pipeline.features.bars import PRICE_COLUMNS
 from scan_pipeline.progress import Monitor
 from scan_pipeline.providers import WITH_SNAPSHOTS, make_provider
 from scan_pipeline.providers.base import Provider
-from scan_pipeline.scanners.registry import SqlScanner, code_versions_of, find_scanners
+from scan_pipeline.scanners.preparing import Demand, demand, versions_of_code
+from scan_pipeline.scanners.registry import SqlScanner, find_scanners
 from scan_pipeline.screening.limits import ScreenLimits
 from scan_pipeline.screening.screen import Funnel, decide, read_deny_list
 from scan_pipeline.sessions import NEW_YORK, Calendar, utc_now
 from scan_pipeline.settings import Settings
 from scan_pipeline.stages.groups import make_groups
 from scan_pipeline.stages.measure import measure
-from scan_pipeline.stages.scan import ScanLimits, ScannedSession, scan_group
+from scan_pipeline.stages.scan import ScannedSession, ScanRules, scan_group
 from scan_pipeline.store.bars import IngestedSession, read_accounts, read_provisional, take_in
 from scan_pipeline.store.connection import Connection, Store
 from scan_pipeline.store.corrections import Due, due, loses_bars
+from scan_pipeline.store.features import kept_columns
 from scan_pipeline.store.history import data_versions, read_block
 from scan_pipeline.store.reference import UniverseSession, build_universe, record_splits
 
@@ -265,18 +267,20 @@ class Pipeline:
     ) -> list[Deltas]:
         """Step 5. Replaces the sessions' rows of `incremental_deltas`; of a longer range, those that are kept."""
         self._require_bars(sessions)
-        code_versions = code_versions_of(find_scanners(self.settings.scanners_dir) if scanners is None else scanners)
+        scanners = find_scanners(self.settings.scanners_dir) if scanners is None else scanners
+        wanted, code_versions = self._demand(scanners), self._versions_of_code(scanners)
         keep = self.settings.keep_features_sessions
         kept = sorted(sessions)[-keep:] if keep else []
         found = []
         with self.monitor.stage("changes", len(kept), "sessions") as stage, self.store.write() as connection:
-            for group in make_groups(self.calendar, kept, catalogue.HISTORY_SESSIONS):
+            are_kept = wanted.names <= kept_columns(connection)
+            for group in make_groups(self.calendar, kept, wanted.history_sessions):
                 versions = data_versions(connection, group.windows())
                 for session in group.sessions:
                     found.append(
                         compute_deltas(
                             connection, session, group.start, data_version=versions[session],
-                            code_versions=code_versions, run_id=run_id,
+                            code_versions=code_versions, are_features_kept=are_kept, run_id=run_id,
                         )
                     )  # fmt: skip
                     stage.advance(1)
@@ -300,13 +304,14 @@ class Pipeline:
         if scanners is None:
             scanners = find_scanners(self.settings.scanners_dir)
         given = self.settings
-        limits = ScanLimits(
-            given.batch_symbols, given.keep_features_sessions, given.scanner_timeout_seconds, given.max_hits
-        )
+        rules = ScanRules(
+            given.batch_symbols, given.keep_features_sessions, given.scanner_timeout_seconds, given.max_hits,
+            given.benchmark, given.score, given.plan,
+        )  # fmt: skip
         with self.monitor.stage("scan", len(sessions), "sessions") as stage:
-            for group in make_groups(self.calendar, sessions, catalogue.HISTORY_SESSIONS):
+            for group in make_groups(self.calendar, sessions, self._demand(scanners).history_sessions):
                 yield from scan_group(
-                    self.store, group, scanners, limits, given.results_dir, run_id, incremental=incremental
+                    self.store, group, scanners, rules, given.results_dir, run_id, incremental=incremental
                 )
                 stage.advance(len(group.sessions))
 
@@ -331,7 +336,8 @@ class Pipeline:
     def stale_sessions(self) -> list[date]:
         """Kept sessions whose results are not what a scan would give now: bars, splits, the universe, the screen's
         decisions or a scanner's file changed since. Those whose results are provisional await their night."""
-        code_versions = code_versions_of(find_scanners(self.settings.scanners_dir))
+        scanners = find_scanners(self.settings.scanners_dir)
+        wanted, code_versions = self._demand(scanners), self._versions_of_code(scanners)
         if not self.store.exists:
             return []
         with self.store.read() as connection:
@@ -340,7 +346,7 @@ class Pipeline:
                 "(select session from scanner_outcomes where provisional) order by session"
             ).fetchall()]  # fmt: skip
             stale = []
-            for group in make_groups(self.calendar, kept, catalogue.HISTORY_SESSIONS):
+            for group in make_groups(self.calendar, kept, wanted.history_sessions):
                 versions = data_versions(connection, group.windows())
                 stale += [
                     day for day in group.sessions if not is_scanned(connection, day, versions[day], code_versions)
@@ -361,6 +367,13 @@ class Pipeline:
                 values = catalogue.compute(block, catalogue.CORE, bars)
                 features = {name: float(value[0]) for name, value in values.items()}
         return Explanation(symbol, session, facts, features)
+
+    def _demand(self, scanners: Sequence[SqlScanner]) -> Demand:
+        """What a scan computes: what the scanners ask for, and what the market's context is made of."""
+        return demand(scanners, market_context.READS)
+
+    def _versions_of_code(self, scanners: Sequence[SqlScanner]) -> dict[str, str]:
+        return versions_of_code(scanners, self.settings.score, self.settings.plan)
 
     def _consecutive(self, sessions: Sequence[date]) -> Iterator[list[date]]:
         ordered = sorted(sessions)

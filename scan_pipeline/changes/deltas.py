@@ -72,11 +72,14 @@ compared as (
         end as change
     from current_fingerprints now full join was using (symbol)
 )
-select $session, symbol, change, coalesce(screen, false) and change not in ('none', 'scanner') as rescan,
+select $session, symbol, change,
+    coalesce(screen, false) and (change not in ('none', 'scanner') or not $are_features_kept) as rescan,
     case
         when change = 'delisted' then 'no longer in the universe'
         when not screen and was_screened then 'screened out: ' || coalesce(reason, 'not decided')
         when not screen then 'left out by the screen: ' || coalesce(reason, 'not decided')
+        when change in ('none', 'scanner') and not $are_features_kept
+            then 'a scanner asks for features that are not cached'
         when change = 'none' then 'nothing that it is made of changed'
         when change = 'scanner' then 'its features stand; scanners run on them again'
         when change = 'new_bar' then 'nothing of the session is cached'
@@ -107,12 +110,14 @@ def compute_deltas(
     *,
     data_version: str,
     code_versions: Mapping[str, str],
+    are_features_kept: bool,
     run_id: str,
 ) -> Deltas:
     """Replace the session's rows of `incremental_deltas`, and count them. Must run in a write transaction.
 
     `start` is where the history begins that a scan of the session reads, `data_version` that of what it would read
-    now, `code_versions` those of the scanners by name.
+    now, `code_versions` those of the scanners by name. `are_features_kept`: whether the cache has all features that
+    scanners ask for.
     """
     cached_run_id = _cached_run(connection, session)
     same_data, same_scanners = _what_is_the_same(connection, session, data_version, code_versions)
@@ -123,12 +128,14 @@ def compute_deltas(
         "data_version": data_version,
         "run_id": run_id,
     }
-    if cached_run_id and same_data and same_scanners:
+    if cached_run_id and same_data and same_scanners and are_features_kept:
         connection.execute(_NOTHING_CHANGED, given)
     else:
         compute_fingerprints(connection, session, start)
         cache = {"has_cache": cached_run_id is not None, "cached_run_id": cached_run_id}
-        connection.execute(_COMPARE, given | cache | {"scanners_changed": not same_scanners})
+        connection.execute(
+            _COMPARE, given | cache | {"scanners_changed": not same_scanners, "are_features_kept": are_features_kept}
+        )
         connection.execute("drop table current_fingerprints")
     rows = connection.execute(
         "select change, count(*), count(*) filter (rescan), min(cached_since) from incremental_deltas "

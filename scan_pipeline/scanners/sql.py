@@ -1,7 +1,8 @@
 """Running SQL scanners: a bench in memory with the tables that they read, and a fence around each.
 
-The bench is a DuckDB of its own, without access to the store, files or the network. Scanners see `features`,
-`universe` and `bars`. A scanner that fails, runs too long or returns too much fails alone.
+The bench is a DuckDB of its own, without access to the store, files or the network. Scanners see `features` with the
+columns that they ask for, `universe`, `bars` and `market_context`. A scanner that fails, runs too long or returns too
+much fails alone.
 
 One session is the unit: a scanner sees one session's rows, in the order of their symbols. For a range, a plain select
 of `session`, `symbol` and expressions over `features` whose plan only reads, filters and computes row by row gives the
@@ -10,7 +11,6 @@ session, as its nights would. One thread does it all: sums come out the same, to
 """
 
 import json
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,19 +21,15 @@ import duckdb
 import numpy as np
 
 from scan_pipeline.errors import ScannerError
+from scan_pipeline.features import catalogue
 from scan_pipeline.hits import Hit, Outcome
+from scan_pipeline.scanners.preparing import Prepared, explain, identifier, prepare
 from scan_pipeline.scanners.ranking import ranked
 from scan_pipeline.scanners.registry import SqlScanner
-from scan_pipeline.scanners.syntax import (
-    ROW_BY_ROW,
-    is_plain,
-    operators_of,
-    tables_of,
-    unrepeatable,
-)
+from scan_pipeline.scanners.syntax import ROW_BY_ROW, operators_of
 
-#: The tables that a scanner may read.
-TABLES = ("features", "universe", "bars")
+#: The rows of one session, or of all where a range is scanned at once.
+_AS_OF = "(getvariable('as_of')::DATE is null or session = getvariable('as_of')::DATE)"
 #: How a column comes over, by numpy's kind: days since 1970, and text (which has no type where there are no rows).
 _CASTS = {"i": "(date '1970-01-01' + {})", "O": "{}::VARCHAR"}
 
@@ -53,7 +49,6 @@ class Bench:
             config={"threads": 1, "ieee_floating_point_ops": False, "error_on_division_by_zero": False}
         )
         self._added: set[str] = set()
-        self._trees: dict[str, dict[str, Any]] = {}
         #: The symbols in `features`, by session.
         self._scanned: dict[date, set[str]] = {}
 
@@ -67,40 +62,78 @@ class Bench:
         """Append rows to a table: `symbol` as text, days (`session`, …) as int32 since 1970, floats (NaN: null)."""
         self._connection.register("given", dict(columns))
         casts = {name: _CASTS.get(np.asarray(values).dtype.char, "{}") for name, values in columns.items()}
-        select = ", ".join(f"{cast.format(name)} as {name}" for name, cast in casts.items())
-        statement = f"insert into all_{table}" if table in self._added else f"create table all_{table} as"
+        select = ", ".join(f"{cast.format(identifier(name))} as {identifier(name)}" for name, cast in casts.items())
+        # By name: cached features come with the columns alone that are read.
+        statement = f"insert into all_{table} by name" if table in self._added else f"create table all_{table} as"
         self._added.add(table)
         self._connection.execute(f"{statement} select {select} from given")
         self._connection.unregister("given")
+
+    def derive(self, select: str) -> None:
+        """Replace `features` by what a select of `all_features` gives: its columns, and those that compare symbols."""
+        self._connection.execute(f"create table derived as {select}")
+        self._connection.execute("drop table all_features; alter table derived rename to all_features")
+
+    def make(self, table: str, select: str) -> None:
+        """Add a table that a select of the others gives."""
+        self._connection.execute(f"create table all_{table} as {select}")
+        self._added.add(table)
+
+    def met(self, session: date, conditions: Mapping[str, str]) -> set[str]:
+        """The names of the conditions that a row of the session meets, in `features` or `before`; all, where that
+        cannot be told."""
+        if not conditions:
+            return set()
+        tables = [f"from all_{table}" for table in ("features", "before") if table in self._added]
+        asked = ", ".join(f"coalesce(bool_or({condition}), false)" for condition in conditions.values())
+        try:
+            answers = self._connection.execute(
+                f"select {asked} from ({' union all by name '.join(tables)}) where session = ?", [session]
+            ).fetchone()
+        except duckdb.Error:
+            return set(conditions)
+        assert answers
+        return {name for name, is_met in zip(conditions, answers, strict=True) if is_met}
+
+    def columns(self, query: str) -> dict[str, Any]:
+        """What a query of the tables (`all_features`, …) gives, as columns of numpy."""
+        return dict(self._connection.execute(query).fetchnumpy())
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query of the tables gives, row by row."""
+        return self._connection.execute(query).fetchall()
 
     def close_fence(self) -> None:
         """After the last `add`: define what scanners see of the tables that were added, and lock everything else."""
         self._connection.execute("set variable as_of = null")
         for table in self._added:
-            order = "symbol, valid_from, session" if table == "bars" else "session, symbol"
+            order = {"bars": "symbol, valid_from, session", "market_context": "session"}.get(table, "session, symbol")
             self._connection.execute(f"create table sorted as from all_{table} order by {order}")
             self._connection.execute(f"drop table all_{table}; alter table sorted rename to all_{table}")
-        for table in {"features", "universe"} & self._added:
-            self._connection.execute(
-                f"create view {table} as select * from all_{table} "
-                "where getvariable('as_of')::DATE is null or session = getvariable('as_of')::DATE"
-            )
+        for table in {"universe", "market_context"} & self._added:
+            self._connection.execute(f"create view {table} as select * from all_{table} where {_AS_OF}")
         if "bars" in self._added:
             self._connection.execute(
                 "create view bars as select session, symbol, open, high, low, close, volume from all_bars "
                 "where getvariable('as_of')::DATE between valid_from and valid_to "
-                "and session <= getvariable('as_of')::DATE and symbol in (select symbol from features)"
+                "and session <= getvariable('as_of')::DATE "
+                "and symbol in (select symbol from all_features where session = getvariable('as_of')::DATE)"
             )
         self._connection.execute("set enable_external_access = false; set lock_configuration = true")
 
     def run(self, scanner: SqlScanner, sessions: Sequence[date]) -> tuple[list[Hit], list[Outcome]]:
         """The scanner's hits on the sessions, and what became of it on each."""
         try:
-            if len(sessions) > 1 and self._is_row_by_row(scanner):
+            prepared = prepare(scanner)
+        except ScannerError as error:
+            return [], [Outcome(session, scanner.name, None, str(error)) for session in sessions]
+        self._show(prepared)
+        try:
+            if len(sessions) > 1 and self.is_row_by_row(prepared):
                 with self._as_of(None):
-                    columns = self._select(scanner, self._max_hits * len(sessions))
+                    columns = self._select(prepared, self._max_hits * len(sessions))
                     self._refuse_too_many(scanner)
-                    hits = self._rank(scanner, columns)
+                    hits = self._rank(prepared, columns)
                 return hits, _count(scanner, sessions, hits)
         except ScannerError:
             pass  # session by session, each with its own outcome and message, as its nights would have them
@@ -111,9 +144,9 @@ class Bench:
                 if gave_up:
                     raise gave_up
                 with self._as_of(session):
-                    columns = self._select(scanner, self._max_hits)
+                    columns = self._select(prepared, self._max_hits)
                     self._refuse_strange(scanner, session)
-                    found = self._rank(scanner, columns)
+                    found = self._rank(prepared, columns)
                 hits += found
                 outcomes.append(Outcome(session, scanner.name, len(found)))
             except ScannerError as error:
@@ -121,83 +154,43 @@ class Bench:
                 gave_up = error if isinstance(error, _TimedOut) else None
         return hits, outcomes
 
-    def tables_read(self, scanner: SqlScanner) -> set[str]:
-        """Which of the tables the scanner reads; none for one that cannot be run."""
-        try:
-            return set(tables_of(self._parse(scanner)))
-        except ScannerError:
-            return set()  # it fails at its turn, with a message
-
-    def _statement(self, scanner: SqlScanner) -> str:
-        """The scanner's one select, on the lines that it has in the file. Raises ScannerError for anything else."""
-        for table, position in tables_of(self._parse(scanner)).items():
-            if table not in TABLES:
-                line = scanner.text[:position].count("\n") + 1
-                raise ScannerError(
-                    f"{scanner.path}, line {line}: there is no table {table}. A scanner can read {', '.join(TABLES)}."
-                )
-        if found := unrepeatable(self._parse(scanner)):
-            name, position = found
-            line = scanner.text[:position].count("\n") + 1
-            raise ScannerError(
-                f"{scanner.path}, line {line}: {name} comes out differently every time, and a session's hits must not. "
-                "Leave it out; `session` is the day that is scanned."
-            )
-        text = scanner.text.encode()
-        for offset, kind in reversed(duckdb.tokenize(scanner.text)):
-            if kind != duckdb.token_type.comment and text[offset : offset + 1] != b";":
-                break
-            text = text[:offset]
-        return text.decode()
-
-    def _parse(self, scanner: SqlScanner) -> dict[str, Any]:
-        """The syntax tree of the scanner's one select. Parsed once: the file's text does not change."""
-        if scanner.name in self._trees:
-            return self._trees[scanner.name]
-        if scanner.fault:
-            raise ScannerError(scanner.fault)
-        try:
-            statements = self._connection.extract_statements(scanner.text)
-        except duckdb.Error as error:
-            raise ScannerError(_explain(scanner, str(error), "")) from error
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            kinds = ", ".join(statement.type.name.lower() for statement in statements) or "nothing"
-            raise ScannerError(f"{scanner.path}: expected one select, found {kinds}. Keep one select a file.")
-        ((text,),) = self._connection.execute("select json_serialize_sql(?)", [scanner.text]).fetchall()
-        tree: dict[str, Any] = json.loads(text)
-        if tree["error"]:
-            raise ScannerError(f"{scanner.path}: {tree['error_message']}. Write it as a plain select.")
-        self._trees[scanner.name] = tree["statements"][0]["node"]
-        return self._trees[scanner.name]
+    def _show(self, prepared: Prepared) -> None:
+        """Make the view `features` that the scanner sees: the columns that are always there, and those it asks for."""
+        names = ("session", "symbol", *(one.name for one in catalogue.CORE), *prepared.columns)
+        columns = ", ".join(map(identifier, names))
+        self._connection.execute(
+            f"create or replace temp view features as select {columns} from all_features where {_AS_OF}"
+        )
 
     @contextmanager
     def _as_of(self, session: date | None) -> Iterator[None]:
         self._connection.execute("set variable as_of = " + (f"date '{session}'" if session else "null"))
         yield
 
-    def _is_row_by_row(self, scanner: SqlScanner) -> bool:
-        statement = self._statement(scanner)
-        if not is_plain(self._parse(scanner)) or "getvariable" in statement.lower():
-            return False
-        with self._fence(scanner):
-            plan = self._connection.execute(f"explain (format json) {statement}").fetchall()[0][1]
+    def is_row_by_row(self, prepared: Prepared) -> bool:
+        """Whether the scanner decides on each row of `features` by that row alone."""
+        if prepared.condition or not prepared.is_plain:
+            return prepared.condition is not None
+        with self._fence(prepared.scanner):
+            plan = self._connection.execute(f"explain (format json) {prepared.statement}").fetchall()[0][1]
         return operators_of(json.loads(plan)) <= ROW_BY_ROW
 
-    def _select(self, scanner: SqlScanner, most: int) -> list[str]:
+    def _select(self, prepared: Prepared, most: int) -> list[str]:
         """Put what the scanner selects, at most `most` rows and one more, into `hits`; its columns."""
-        with self._fence(scanner):
+        with self._fence(prepared.scanner):
             # The statement begins on the first line, so that DuckDB's line numbers are the file's.
             self._connection.execute(
-                f"create or replace temp table hits as select * from ({self._statement(scanner)}\n) limit {most + 1}"
+                f"create or replace temp table hits as select * from ({prepared.statement}\n) limit {most + 1}"
             )
         hits = self._connection.sql("from hits")
-        _refuse_columns(scanner, dict(zip(hits.columns, map(str, hits.types), strict=True)))
+        _refuse_columns(prepared.scanner, dict(zip(hits.columns, map(str, hits.types), strict=True)))
         return hits.columns
 
-    def _rank(self, scanner: SqlScanner, columns: Sequence[str]) -> list[Hit]:
+    def _rank(self, prepared: Prepared, columns: Sequence[str]) -> list[Hit]:
+        scanner = prepared.scanner
         own = [name for name in columns if name.lower() not in ("session", "symbol", "score")]
-        details = "to_json({" + ", ".join(f"'{_escape(name)}': {_identifier(name)}" for name in own) + "})"
-        statement = ranked(columns, scanner.rank, scanner.limit, details if own else "'{}'")
+        details = "to_json({" + ", ".join(f"'{_escape(name)}': {identifier(name)}" for name in own) + "})"
+        statement = ranked(columns, prepared.rank, scanner.limit, details if own else "'{}'")
         with self._fence(scanner, "the header line `-- rank:`"):
             rows = self._connection.execute(statement).fetchall()
         return [
@@ -260,7 +253,7 @@ class Bench:
                     f"{scanner.path}: still running after {self._timeout:g} s, ended. "
                     "Narrow it, or raise SCAN_SCANNER_TIMEOUT_SECONDS."
                 ) from error
-            raise ScannerError(_explain(scanner, str(error), where)) from error
+            raise ScannerError(explain(scanner, str(error), where)) from error
         finally:
             timer.cancel()
 
@@ -280,21 +273,6 @@ def _refuse_columns(scanner: SqlScanner, columns: Mapping[str, str]) -> None:
             )
 
 
-def _explain(scanner: SqlScanner, message: str, where: str) -> str:
-    """DuckDB's message as one line with the file, the line and a hint."""
-    first = message.strip().splitlines()[0].rstrip("!.")
-    line = re.search(r"^LINE (\d+):", message, re.MULTILINE)
-    place = where or (f"line {line[1]}" if line else "")
-    candidates = re.search(r"^(Candidate bindings|Did you mean)[^\n]*", message, re.MULTILINE)
-    if candidates:
-        hint = candidates[0].rstrip(".")
-    elif "disabled" in first or "Permission" in first:
-        hint = "A scanner can read its tables, and no files or addresses"
-    else:
-        hint = "`scan-pipeline features` lists the columns of `features`"
-    return f"{scanner.path}{f', {place}' if place else ''}: {first}. {hint}."
-
-
 def _as_json(text: str) -> str:
     """What DuckDB calls JSON, with null for numbers that JSON does not have: infinities, and what is none."""
     if "NaN" in text or "Infinity" in text:
@@ -307,10 +285,6 @@ def _count(scanner: SqlScanner, sessions: Sequence[date], hits: Sequence[Hit]) -
     for hit in hits:
         found[hit.session] += 1
     return [Outcome(session, scanner.name, count) for session, count in found.items()]
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _escape(text: str) -> str:

@@ -5,12 +5,21 @@ and the bench (`sql.py`).
 """
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 #: Operators of a query plan that treat every row by itself.
 ROW_BY_ROW = {"PROJECTION", "FILTER", "SEQ_SCAN"}
+#: What calls of indicators begin with: on each bar, on closed weeks, on closed months.
+INDICATOR_SCHEMAS = ("ta", "weekly", "monthly")
 #: Parts of a select that look at more than one row. (What hides in expressions shows in the plan.)
 _MANY_ROWS = ("modifiers", "group_expressions", "having", "qualify", "sample")
+#: Expressions of a syntax tree that look at one row.
+_OF_ONE_ROW_CLASSES = {"BETWEEN", "CASE", "CAST", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT", "FUNCTION",
+                       "OPERATOR", "TYPE"}  # fmt: skip
+#: Functions of single values that scanners use.
+OF_ONE_ROW = {"abs", "ceil", "coalesce", "exp", "floor", "greatest", "isfinite", "isnan", "least", "ln", "log", "log10",
+              "log2", "nullif", "pow", "power", "round", "sign", "sqrt", "trunc"}  # fmt: skip
 #: DuckDB's functions whose value depends on chance, the clock or the connection.
 UNREPEATABLE = {
     "current_connection_id", "current_date", "current_localtime", "current_localtimestamp", "current_query_id",
@@ -76,6 +85,85 @@ def is_plain(node: dict[str, Any]) -> bool:
     }
     renamed = {one["alias"].lower() for one in node["select_list"] if one["class"] != "COLUMN_REF"}
     return {"session", "symbol"} <= plain and not renamed & {"session", "symbol"}
+
+
+def columns_of(node: Any) -> list[str]:
+    """The names of all columns in a syntax tree, small letters, without their tables, each once.
+
+    A name that a select gives to an expression of its own is left out: there, that expression is meant.
+    """
+    found: dict[str, None] = {}
+    given: set[str] = set()
+
+    def walk(part: Any) -> None:
+        if isinstance(part, list):
+            for one in part:
+                walk(one)
+        elif isinstance(part, dict):
+            if part.get("class") == "COLUMN_REF":
+                found[part["column_names"][-1].lower()] = None
+            elif part.get("alias"):
+                given.add(part["alias"].lower())
+            for one in part.values():
+                walk(one)
+
+    walk(node)
+    return [name for name in found if name not in given]
+
+
+def is_row_by_row(node: dict[str, Any]) -> bool:
+    """Whether it is certain from the syntax tree of a plain select that it treats each row of `features` by itself.
+
+    Functions other than well-known ones of single values make it uncertain: they could be aggregates.
+    """
+
+    def treats_one_row(part: Any) -> bool:
+        if isinstance(part, list):
+            return all(map(treats_one_row, part))
+        if not isinstance(part, dict):
+            return True
+        kind = part.get("class")
+        if kind == "FUNCTION" and not part["is_operator"] and part["function_name"].lower() not in OF_ONE_ROW:
+            return False
+        if kind == "COLUMN_REF" and len(part["column_names"]) > 1:
+            return False
+        return (kind is None or kind in _OF_ONE_ROW_CLASSES) and all(map(treats_one_row, part.values()))
+
+    return treats_one_row(node["select_list"]) and treats_one_row(node["where_clause"])
+
+
+def indicator_call(node: Any) -> tuple[int, int] | None:
+    """Where an indicator is called in the text, if the node is such a call (`ta.rsi(close, 7)`,
+    `ta.macd(close).macdsignal`): offset and length in bytes."""
+    if not isinstance(node, dict):
+        return None
+    called = node["children"][0] if node.get("type") == "STRUCT_EXTRACT" else node
+    if called.get("class") == "FUNCTION" and called.get("schema", "").lower() in INDICATOR_SCHEMAS:
+        return node["query_location"], node["query_location_length"]
+    return None
+
+
+def with_columns(node: Any, columns: Mapping[tuple[int, int], str]) -> Any:
+    """The syntax tree with a column in place of each call of an indicator, by where the call is in the text."""
+    if isinstance(node, list):
+        return [with_columns(one, columns) for one in node]
+    if not isinstance(node, dict):
+        return node
+    if (place := indicator_call(node)) in columns:
+        return {
+            "class": "COLUMN_REF", "type": "COLUMN_REF", "alias": node["alias"], "query_location": place[0],
+            "query_location_length": place[1], "column_names": [columns[place]],
+        }  # fmt: skip
+    return {name: with_columns(one, columns) for name, one in node.items()}
+
+
+def indicator_calls(node: Any) -> Iterator[tuple[int, int]]:
+    """Where indicators are called in the text: offset and length in bytes, of the outermost calls."""
+    if place := indicator_call(node):
+        yield place
+    elif isinstance(node, (dict, list)):
+        for one in node.values() if isinstance(node, dict) else node:
+            yield from indicator_calls(one)
 
 
 def operators_of(plan: list[dict[str, Any]]) -> set[str]:

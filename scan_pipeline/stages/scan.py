@@ -1,42 +1,38 @@
 """The scan of a group of sessions: features of the symbols that passed, every scanner on them, hits in the store.
 
 1.  In one reading: the version of the data; where the scan is incremental, which sessions are as a scan would leave
-    them, and which symbols' cached features stand; bars of the others, and their features.
-2.  With the store free: each scanner on the bench, on all symbols' features, cached ones and new ones.
-3.  In one transaction: hits, outcomes, the newest features, and the fingerprints of what these were computed from.
+    them, and which symbols' cached features stand; bars of the others, and their features (`filling.py`).
+2.  Incremental: which scanners' hits stand, since none of the symbols that changed is a hit of theirs, nor was one
+    (`standing.py`). What the others read of the cached features is put beside the new ones.
+3.  With the store free: each of the others on the bench, on all symbols' features.
+4.  In one transaction: hits, outcomes, the newest features, and the fingerprints of what these were computed from.
     Whoever is killed leaves the old results or the new ones.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from scan_pipeline.changes.deltas import is_scanned, keep_fingerprints, read_standing
-from scan_pipeline.features import catalogue
-from scan_pipeline.features.bars import PRICE_COLUMNS
+from scan_pipeline.features import market_context
+from scan_pipeline.features.rules import PlanRules, ScoreWeights
 from scan_pipeline.hits import Hit, Outcome
-from scan_pipeline.scanners.registry import SqlScanner, code_versions_of
+from scan_pipeline.scanners.preparing import demand, versions_of_code
+from scan_pipeline.scanners.registry import SqlScanner
 from scan_pipeline.scanners.sql import Bench
 from scan_pipeline.sessions import SessionArray
+from scan_pipeline.stages import filling
 from scan_pipeline.stages.groups import Group
+from scan_pipeline.stages.standing import Standing, find_untouched
 from scan_pipeline.store.connection import Connection, Store
-from scan_pipeline.store.history import data_versions, provisional_at, read_block
-from scan_pipeline.store.results import (
-    keep_features,
-    publish,
-    read_cached_features,
-    read_results,
-    replace_hits,
-    write_aside,
-)
-
-#: For each session, the symbols whose cached features stand, and when these were computed (UTC).
-Standing = dict[date, dict[str, datetime]]
+from scan_pipeline.store.features import keep_features, kept_columns, kept_sessions
+from scan_pipeline.store.history import data_versions, provisional_at
+from scan_pipeline.store.market_context import replace_market_context
+from scan_pipeline.store.results import publish, read_results, replace_hits, write_aside
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,8 @@ class ScannedSession:
     `rescanned_symbols` of its `scanned_symbols` had their features computed; the others' were cached. `is_cached`: a
     scan would have given what was there, so nothing was done. `hit_changes`: hits `new`, `gone` and `moved` since the
     session was scanned before; empty where it was not. `snapshot_at`: the instant (UTC) of the provisional bars that it
-    was made of; None where all were final.
+    was made of; None where all were final. `untouched_scanners`: their hits stand, since nothing that they select by
+    changed.
     """
 
     session: date
@@ -60,41 +57,41 @@ class ScannedSession:
     hit_changes: Mapping[str, int] = field(default_factory=dict)
     is_cached: bool = False
     snapshot_at: datetime | None = None
+    untouched_scanners: int = 0
 
 
 @dataclass(frozen=True)
-class ScanLimits:
-    """Bounds of a scan: symbols worked on at once; sessions whose features are kept; seconds and hits a scanner."""
+class ScanRules:
+    """What a scan is told: symbols worked on at once; sessions whose features are kept; seconds and hits a scanner.
+
+    `benchmark` is the symbol that others are held against, `score` and `plan` are what columns that compare symbols and
+    plan trades are made by.
+    """
 
     batch_symbols: int
     keep_sessions: int
     scanner_seconds: float
     max_hits: int
-
-
-@dataclass(frozen=True)
-class _Filled:
-    """What was put on the bench: symbols and those computed, by session; the features that are kept, as columns."""
-
-    scanned: dict[date, int]
-    computed: dict[date, int]
-    kept: dict[str, Any]
+    benchmark: str
+    score: ScoreWeights
+    plan: PlanRules
 
 
 def scan_group(
     store: Store,
     group: Group,
     scanners: Sequence[SqlScanner],
-    limits: ScanLimits,
+    rules: ScanRules,
     results_dir: Path,
     run_id: str,
     *,
     incremental: bool,
 ) -> list[ScannedSession]:
     """Replace and publish the hits of the group's sessions; what became of each, oldest first."""
-    code_versions = code_versions_of(scanners)
+    code_versions = versions_of_code(scanners, rules.score, rules.plan)
     done: list[ScannedSession] = []
     todo, standing = group.sessions, Standing()
+    stored: dict[date, tuple[list[Hit], list[Outcome]]] = {}
     with ExitStack() as stack:
         with store.read() as connection:
             versions = data_versions(connection, group.windows())
@@ -103,32 +100,53 @@ def scan_group(
             if incremental:
                 done = list(_as_scanned(connection, group, versions, held, provisional, code_versions))
                 todo = [one for one in group.sessions if one not in {scanned.session for scanned in done}]
-                standing = {one: read_standing(connection, one, versions[one]) for one in todo}
             if not todo:
                 return done
-            group = replace(group, sessions=todo)
-            bench = stack.enter_context(Bench(limits.scanner_seconds, limits.max_hits))
-            tables = set().union(*(bench.tables_read(scanner) for scanner in scanners))
-            filled = _fill(bench, connection, group, tables, standing, limits)
+            group = Group(todo, group.window, group.start, group.following)
+            wanted = demand(scanners, market_context.READS)
+            if incremental and wanted.names <= kept_columns(connection):
+                standing = {one: read_standing(connection, one, versions[one]) for one in todo}
+                stored = {one: read_results(connection, one) for one in todo if standing[one]}
+            bench = stack.enter_context(Bench(rules.scanner_seconds, rules.max_hits))
+            computed = filling.add_computed(
+                bench, connection, group, wanted, standing, batch_symbols=rules.batch_symbols,
+                keep_sessions=rules.keep_sessions, benchmark=rules.benchmark,
+            )  # fmt: skip
+            filling.add_before(bench, connection, wanted, standing)
+            untouched = find_untouched(bench, scanners, code_versions, _ended(connection, todo), standing)
+            again = [one for one in scanners if any(one.name not in untouched.get(session, ()) for session in todo)]
+            filling.add_cached(bench, connection, demand(again, market_context.READS), standing)
+            filling.add_derived(bench, connection, group, wanted, rules.score, rules.plan)
+        kept = filling.scores(bench, wanted, todo[-rules.keep_sessions :] if rules.keep_sessions else [])
+        context = bench.rows("from all_market_context")
         bench.close_fence()
         hits: list[Hit] = []
         outcomes: list[Outcome] = []
-        for scanner in scanners:
-            found, became = bench.run(scanner, todo)
+        for scanner in again:
+            found, became = bench.run(scanner, [one for one in todo if scanner.name not in untouched.get(one, ())])
             hits += found
             outcomes += became
     now = datetime.now(UTC).replace(tzinfo=None)
     with store.write() as connection:
-        changes = replace_hits(connection, hits, outcomes, code_versions, versions, standing, provisional, now, run_id)
-        keep_features(connection, todo, filled.kept, limits.keep_sessions)
+        changes = replace_hits(
+            connection, todo, hits, outcomes, code_versions, versions, standing, untouched, provisional, now, run_id
+        )
+        keep_features(connection, todo, computed.kept, kept, standing, rules.keep_sessions)
+        replace_market_context(connection, context, versions, run_id)
         _keep_fingerprints(connection, group, versions, standing, now, run_id)
         files = write_aside(connection, todo, results_dir)
     publish(files)
+    for session, (hits_before, outcomes_before) in stored.items():
+        stands = untouched.get(session, set())
+        hits += [hit for hit in hits_before if hit.scanner in stands]
+        outcomes += [outcome for outcome in outcomes_before if outcome.scanner in stands]
+    hits.sort(key=lambda hit: (hit.scanner, hit.session, hit.rank))
+    outcomes.sort(key=lambda outcome: outcome.scanner)
     done += [
         ScannedSession(
             session=session,
-            scanned_symbols=filled.scanned[session],
-            rescanned_symbols=filled.computed[session],
+            scanned_symbols=computed.scanned[session],
+            rescanned_symbols=computed.computed[session],
             outcomes=[outcome for outcome in outcomes if outcome.session == session],
             hits=[hit for hit in hits if hit.session == session],
             history_sessions=int(np.searchsorted(held, np.datetime64(session), side="right")),
@@ -136,10 +154,22 @@ def scan_group(
             data_version=versions[session],
             hit_changes=changes.get(session, {}),
             snapshot_at=provisional.get(session),
+            untouched_scanners=len(untouched.get(session, ())),
         )
         for session in todo
     ]
     return sorted(done, key=lambda one: one.session)
+
+
+def _ended(connection: Connection, sessions: Sequence[date]) -> dict[date, dict[str, str]]:
+    """The scanners that came to their end on each session, and their code's version then."""
+    ended: dict[date, dict[str, str]] = {session: {} for session in sessions}
+    for session, scanner, version in connection.execute(
+        "select session, scanner, code_version from scanner_outcomes where ok and session in (select unnest(?::DATE[]))",
+        [sessions],
+    ).fetchall():
+        ended[session][scanner] = version
+    return ended
 
 
 def _as_scanned(
@@ -173,69 +203,6 @@ def _as_scanned(
         )
 
 
-def _fill(
-    bench: Bench,
-    connection: Connection,
-    group: Group,
-    tables: Collection[str],
-    standing: Standing,
-    limits: ScanLimits,
-) -> _Filled:
-    """Put on the bench what the scanners read, `tables`: features always, those `standing` as they are kept."""
-    everyone, passed = _passed(connection, group)
-    wanted = passed.copy()
-    for session, cached in standing.items():
-        stands = np.fromiter((symbol in cached for symbol in everyone), dtype=bool, count=len(everyone))
-        wanted[stands, group.place(session)] = False
-    # Bars are read of symbols that are computed; of all, where a scanner looks at bars.
-    read_of = np.flatnonzero((passed if "bars" in tables else wanted).any(axis=1))
-    days = group.window.astype(np.int32)
-    newest = group.sessions[-limits.keep_sessions :] if limits.keep_sessions else []
-    kept_days = np.array(newest, dtype="datetime64[D]").astype(np.int32)
-    kept: list[dict[str, Any]] = []
-
-    def add(rows: dict[str, Any]) -> None:
-        bench.add("features", rows)
-        is_kept = np.isin(rows["session"], kept_days)
-        kept.append({name: rows[name][is_kept] for name in (kept[0] if kept else rows)})
-
-    for first in range(0, max(1, len(read_of)), limits.batch_symbols):
-        places = read_of[first : first + limits.batch_symbols]
-        batch = [everyone[place] for place in places]
-        block = read_block(
-            connection, batch, group.window, group.sessions[0], (*PRICE_COLUMNS, "volume"), count_from=group.start
-        )
-        names = np.array(batch, dtype=object)
-        series = block.series_of_bar()
-        bars = block.bars_as_of(wanted[places])
-        rows = {"session": days[block.session[bars]], "symbol": names[block.symbol[series[bars]]]}
-        add(rows | catalogue.compute(block, catalogue.CORE, bars))
-        if "bars" in tables:
-            bench.add(
-                "bars",
-                {"session": days[block.session], "symbol": names[block.symbol[series]],
-                 "valid_from": days[block.valid_from[series]], "valid_to": days[block.valid_to[series]],
-                 **block.columns},
-            )  # fmt: skip
-    for session, cached in standing.items():
-        if cached:
-            rows = read_cached_features(connection, session, cached)
-            add({"session": np.full(len(rows["symbol"]), days[group.place(session)]), **rows})
-    if "universe" in tables:
-        universe = connection.execute(
-            "select session - date '1970-01-01' as session, symbol, name, exchange, type, sector, industry, "
-            "country, universe.market_cap from universe join prefiltered_symbols using (session, symbol) "
-            "where passed and session in (select unnest(?::DATE[]))",
-            [group.sessions],
-        ).fetchnumpy()
-        bench.add("universe", {"session": universe.pop("session").astype(np.int32), **universe})
-    scanned, computed = (
-        {session: int(counts[group.place(session)]) for session in group.sessions}
-        for counts in (passed.sum(axis=0), wanted.sum(axis=0))
-    )
-    return _Filled(scanned, computed, {name: np.concatenate([part[name] for part in kept]) for name in kept[0]})
-
-
 def _keep_fingerprints(
     connection: Connection,
     group: Group,
@@ -245,8 +212,8 @@ def _keep_fingerprints(
     run_id: str,
 ) -> None:
     """Note what the features that are kept were computed from, unless that has changed since they were."""
-    connection.execute("delete from scan_fingerprints where session not in (select distinct session from features)")
-    kept = {day for (day,) in connection.execute("select distinct session from features").fetchall()}
+    kept = kept_sessions(connection)
+    connection.execute("delete from scan_fingerprints where session not in (select unnest(?::DATE[]))", [[*kept]])
     days = [day for day in group.sessions if day in kept]
     still = data_versions(connection, group.windows(days)) if days else {}
     for day in days:
@@ -257,19 +224,6 @@ def _keep_fingerprints(
             )  # fmt: skip
         else:
             connection.execute("delete from scan_fingerprints where session = ?", [day])
-
-
-def _passed(connection: Connection, group: Group) -> tuple[list[str], np.ndarray[Any, np.dtype[np.bool_]]]:
-    """The symbols that passed the screen on any session of the group, and on which: passed[symbol, session]."""
-    rows = connection.execute(
-        "select symbol, session - date '1970-01-01' as day from prefiltered_symbols "
-        "where passed and session in (select unnest(?::DATE[]))",
-        [group.sessions],
-    ).fetchnumpy()
-    symbols, code = np.unique(rows["symbol"].astype(object), return_inverse=True)
-    passed = np.zeros((len(symbols), len(group.window)), dtype=bool)
-    passed[code, np.searchsorted(group.window.astype(np.int64), rows["day"])] = True
-    return symbols.tolist(), passed
 
 
 def _held_sessions(connection: Connection, window: SessionArray) -> SessionArray:

@@ -1,4 +1,4 @@
-"""Hits, outcomes and recent features in the store, and the published files.
+"""Hits and outcomes in the store, and the published files.
 
 A session's hits are replaced as a whole. They are also published as Parquet, one file a session, replaced atomically:
 notebooks and other processes read those without touching the database.
@@ -10,7 +10,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 
 from scan_pipeline.hits import Hit, Outcome
@@ -19,24 +18,26 @@ from scan_pipeline.store.connection import Connection
 
 def replace_hits(
     connection: Connection,
+    sessions: Sequence[date],
     hits: Sequence[Hit],
     outcomes: Sequence[Outcome],
     code_versions: Mapping[str, str],
     data_versions: Mapping[date, str],
     cached_since: Mapping[date, Mapping[str, datetime]],
+    untouched: Mapping[date, Collection[str]],
     provisional: Mapping[date, datetime],
     now: datetime,
     run_id: str,
     kind: str = "sql",
 ) -> dict[date, dict[str, int]]:
-    """Replace hits and outcomes of every session that has an outcome. Must run in a write transaction.
+    """Replace hits and outcomes of the sessions, but for `untouched` scanners. Must run in a write transaction.
 
-    `kind`: what the scanners are written in; those of other kinds are left alone.
+    The hits of untouched scanners stand, and are those of the data as it is now: only their versions change. `kind`:
+    what the scanners are written in; those of other kinds are left alone.
     `cached_since`: when the features of symbols were computed, where an earlier run did that. `provisional`: sessions
     that were scanned on provisional bars, and the instant that these are of. Returns how many hits are `new`, `gone`
     and `moved` of each session that had been scanned before; which, is in `hit_changes`.
     """
-    sessions = sorted({outcome.session for outcome in outcomes})
     connection.execute(
         "create or replace temp table replaced as select session, scanner, symbol, rank, run_id from scan_results "
         "where session in (select unnest(?::DATE[])) and kind = ?",
@@ -49,10 +50,16 @@ def replace_hits(
             [sessions, kind],
         ).fetchall()
     )
-    for table in ("scan_results", "scanner_outcomes"):
-        connection.execute(
-            f"delete from {table} where session in (select unnest(?::DATE[])) and kind = ?", [sessions, kind]
-        )
+    for session in sessions:
+        stand = {"session": session, "kind": kind, "stand": sorted(untouched.get(session, ()))}
+        for table in ("scan_results", "scanner_outcomes"):
+            connection.execute(
+                f"delete from {table} where session = $session and kind = $kind "
+                "and scanner not in (select unnest($stand::VARCHAR[]))",
+                stand,
+            )
+        if untouched.get(session):
+            _carry_over(connection, session, data_versions[session], provisional.get(session), now, run_id)
     if hits:
         columns = {
             "day": _days([hit.session for hit in hits]),
@@ -97,6 +104,27 @@ def replace_hits(
     return _note_changes(connection, kind, before, now, run_id)
 
 
+def _carry_over(
+    connection: Connection, session: date, data_version: str, snapshot_at: datetime | None, now: datetime, run_id: str
+) -> None:
+    """Give what is left of a session's hits and outcomes the versions of a scan that would give the same."""
+    given = {"session": session, "version": data_version, "snapshot_at": snapshot_at, "run": run_id}
+    connection.execute(
+        """
+        update scan_results set data_version = $version, run_id = $run, provisional = $snapshot_at is not null,
+            cached_since = coalesce(cached_since, scanned_at)
+        from (select symbol, scanned_at from scan_fingerprints where session = $session) was
+        where session = $session and kind = 'sql' and scan_results.symbol = was.symbol
+        """,
+        given,
+    )
+    connection.execute(
+        "update scanner_outcomes set data_version = $version, run_id = $run, scanned_at = $now, "
+        "provisional = $snapshot_at is not null, snapshot_at = $snapshot_at where session = $session and kind = 'sql'",
+        given | {"now": now},
+    )
+
+
 def _note_changes(
     connection: Connection, kind: str, before: Mapping[date, str], now: datetime, run_id: str
 ) -> dict[date, dict[str, int]]:
@@ -136,48 +164,6 @@ def read_results(connection: Connection, session: date, kind: str = "sql") -> tu
         [session, kind],
     ).fetchall()
     return [Hit(*row) for row in hits], [Outcome(*row) for row in outcomes]
-
-
-def read_cached_features(connection: Connection, session: date, symbols: Collection[str]) -> dict[str, Any]:
-    """The kept features of these symbols, as columns: `symbol`, and floats (NaN: unknown)."""
-    columns = connection.execute(
-        "select * exclude (session) from features where session = ? order by symbol", [session]
-    ).fetchnumpy()
-    # Chosen here: most are wanted, and a list of thousands takes longer to hand over than the others' features.
-    wanted = np.fromiter((symbol in symbols for symbol in columns["symbol"]), dtype=bool)
-    return {
-        name: values[wanted] if name == "symbol" else np.ma.filled(values[wanted].astype(float), np.nan)
-        for name, values in columns.items()
-    }
-
-
-def keep_features(
-    connection: Connection, sessions: Sequence[date], columns: Mapping[str, Any], keep_sessions: int
-) -> None:
-    """Replace these sessions in the table `features`, and keep only the newest `keep_sessions` sessions in it.
-
-    `columns`: `session` as int32 days since 1970, `symbol`, and the features. The table follows the catalogue: where
-    its columns are others, it is made anew. Must run in a write transaction.
-    """
-    connection.register("given_features", dict(columns))
-    # Where there are no rows, numpy's texts have no type.
-    select = (
-        "select date '1970-01-01' + session as session, symbol::VARCHAR as symbol, * exclude (session, symbol) "
-        "from given_features"
-    )
-    try:
-        held = set(connection.sql("from features").columns)
-    except duckdb.CatalogException:
-        held = set()
-    if held != set(columns):
-        connection.execute(f"create or replace table features as {select} limit 0")
-    connection.execute("delete from features where session in (select unnest(?::DATE[]))", [list(sessions)])
-    connection.execute(f"insert into features by name {select}")
-    connection.execute(
-        "delete from features where session not in (select distinct session from features order by 1 desc limit ?)",
-        [keep_sessions],
-    )
-    connection.unregister("given_features")
 
 
 def write_aside(connection: Connection, sessions: Sequence[date], folder: Path) -> dict[Path, Path]:
