@@ -22,9 +22,13 @@ COMPARED = {
     "scan_results": ("run_id", "cached_since"),
     "scanner_outcomes": ("run_id", "scanned_at"),
     "features": (),
+    "market_context": ("run_id",),
 }
 #: Tables that a store has none of before its first scan.
-SCANNED = ("scan_results", "scanner_outcomes", "scan_fingerprints", "incremental_deltas", "hit_changes")
+SCANNED = (
+    "scan_results", "scanner_outcomes", "scan_fingerprints", "incremental_deltas", "hit_changes", "market_context",
+    "kept_features", "kept_scores",
+)  # fmt: skip
 
 
 def compute(session: str, turns: str, folder: str) -> dict[str, Any]:
@@ -179,7 +183,6 @@ def _compare_with_full(
     with copy.store.write() as connection:
         for table in (*SCANNED, "universe", "prefiltered_symbols"):
             connection.execute(f"delete from {table}")
-        connection.execute("drop table features")
     _prepare(copy, kept)
     earlier = [one for one in kept if one not in delivered]
     if earlier:
@@ -244,7 +247,7 @@ def _prepare(pipeline: "Pipeline", sessions: Sequence[date]) -> int:
 def _forget_scans(pipeline: "Pipeline", sessions: Sequence[date]) -> None:
     """As if the sessions had never been scanned."""
     with pipeline.store.write() as connection:
-        for table in (*SCANNED, "features"):
+        for table in SCANNED:
             connection.execute(f"delete from {table} where session in (select unnest(?::DATE[]))", [list(sessions)])
 
 

@@ -115,7 +115,8 @@ def results(pipeline: Pipeline) -> dict[str, Any]:
 def full_scan_of(pipeline: Pipeline, pipeline_at: MakePipeline, folder: str) -> dict[str, Any]:
     """What a store with the same bars, that was never scanned, gives."""
     fresh = pipeline_at(folder, pipeline)
-    for table in ("scan_results", "scanner_outcomes", "features", "scan_fingerprints", "incremental_deltas"):
+    for table in ("scan_results", "scanner_outcomes", "kept_features", "kept_scores", "market_context",
+                      "scan_fingerprints", "incremental_deltas"):  # fmt: skip
         change(fresh, f"delete from {table}")
     list(prepare(fresh, [TODAY]).scan([TODAY], "full"))
     return results(fresh)

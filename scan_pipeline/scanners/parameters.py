@@ -56,7 +56,7 @@ def fill_in(text: str, parameters: Parameters) -> str:
         if name not in parameters:
             line = encoded[:start].count(b"\n") + 1
             raise ScannerError(
-                f"line {line}: there is no parameter ${name}. Declare it at the head of the file: `-- param: {name} = 1`"
+                f"line {line}: there is no parameter ${name}. Declare it at the file's head: `-- param: {name} = 1`"
             )
         encoded = encoded[:start] + literal(parameters[name]).encode() + encoded[end:]
     return encoded.decode()

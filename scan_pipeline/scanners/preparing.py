@@ -18,7 +18,7 @@ import duckdb
 
 from scan_pipeline.errors import ScannerError, ScanPipelineError
 from scan_pipeline.features import catalogue, cross_section
-from scan_pipeline.features.catalogue import Feature
+from scan_pipeline.features.feature import Feature
 from scan_pipeline.features.rules import PlanRules, ScoreWeights
 from scan_pipeline.scanners.parameters import fill_in
 from scan_pipeline.scanners.registry import SqlScanner

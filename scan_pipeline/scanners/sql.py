@@ -21,7 +21,8 @@ import duckdb
 import numpy as np
 
 from scan_pipeline.errors import ScannerError
-from scan_pipeline.features import catalogue
+from scan_pipeline.features import catalogue, cross_section
+from scan_pipeline.features.rules import PlanRules, ScoreWeights
 from scan_pipeline.hits import Hit, Outcome
 from scan_pipeline.scanners.preparing import Prepared, explain, identifier, prepare
 from scan_pipeline.scanners.ranking import ranked
@@ -69,10 +70,9 @@ class Bench:
         self._connection.execute(f"{statement} select {select} from given")
         self._connection.unregister("given")
 
-    def derive(self, select: str) -> None:
-        """Replace `features` by what a select of `all_features` gives: its columns, and those that compare symbols."""
-        self._connection.execute(f"create table derived as {select}")
-        self._connection.execute("drop table all_features; alter table derived rename to all_features")
+    def compare(self, wanted: Sequence[str], weights: ScoreWeights, rules: PlanRules) -> None:
+        """Add to `features` the wanted columns that compare symbols."""
+        cross_section.add_columns(self._connection, "all_features", wanted, weights, rules)
 
     def make(self, table: str, select: str) -> None:
         """Add a table that a select of the others gives."""
@@ -87,12 +87,11 @@ class Bench:
         tables = [f"from all_{table}" for table in ("features", "before") if table in self._added]
         asked = ", ".join(f"coalesce(bool_or({condition}), false)" for condition in conditions.values())
         try:
-            answers = self._connection.execute(
+            (answers,) = self._connection.execute(
                 f"select {asked} from ({' union all by name '.join(tables)}) where session = ?", [session]
-            ).fetchone()
+            ).fetchall()
         except duckdb.Error:
             return set(conditions)
-        assert answers
         return {name for name, is_met in zip(conditions, answers, strict=True) if is_met}
 
     def columns(self, query: str) -> dict[str, Any]:

@@ -149,7 +149,8 @@ def with_columns(node: Any, columns: Mapping[tuple[int, int], str]) -> Any:
         return [with_columns(one, columns) for one in node]
     if not isinstance(node, dict):
         return node
-    if (place := indicator_call(node)) in columns:
+    place = indicator_call(node)
+    if place is not None and place in columns:
         return {
             "class": "COLUMN_REF", "type": "COLUMN_REF", "alias": node["alias"], "query_location": place[0],
             "query_location_length": place[1], "column_names": [columns[place]],

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scan_pipeline.features import catalogue, cross_section, market_context
+from scan_pipeline.features import catalogue, market_context
 from scan_pipeline.features.bars import PRICE_COLUMNS
 from scan_pipeline.features.rules import PlanRules, ScoreWeights
 from scan_pipeline.scanners.preparing import Demand
@@ -115,7 +115,7 @@ def add_derived(
 ) -> None:
     """After all features: the columns that compare symbols, and the market's context."""
     if wanted.cross_sectional:
-        bench.derive(cross_section.select("all_features", wanted.cross_sectional, weights, rules))
+        bench.compare(wanted.cross_sectional, weights, rules)
     bench.add("closes", read_closes(connection, group.windows()))
     bench.make("market_context", market_context.select("all_features", "all_closes"))
 

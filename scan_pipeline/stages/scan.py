@@ -165,7 +165,8 @@ def _ended(connection: Connection, sessions: Sequence[date]) -> dict[date, dict[
     """The scanners that came to their end on each session, and their code's version then."""
     ended: dict[date, dict[str, str]] = {session: {} for session in sessions}
     for session, scanner, version in connection.execute(
-        "select session, scanner, code_version from scanner_outcomes where ok and session in (select unnest(?::DATE[]))",
+        "select session, scanner, code_version from scanner_outcomes "
+        "where ok and kind = 'sql' and session in (select unnest(?::DATE[]))",
         [sessions],
     ).fetchall():
         ended[session][scanner] = version

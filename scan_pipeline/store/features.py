@@ -73,7 +73,8 @@ def keep_features(
     _replace(connection, SCORES, sessions, scores, {})
     for table in (SCORES, FEATURES):
         connection.execute(
-            f"delete from {table} where session not in (select distinct session from {FEATURES} order by 1 desc limit ?)",
+            f"delete from {table} where session not in "
+            f"(select distinct session from {FEATURES} order by 1 desc limit ?)",
             [keep_sessions],
         )
     connection.execute(

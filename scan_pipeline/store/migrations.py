@@ -47,6 +47,8 @@ STEPS: dict[int, Sequence[str]] = {
             f"alter table {table} add column if not exists kind VARCHAR default 'sql'"
             for table in ("scan_results", "scanner_outcomes")
         ),
+        # It is a cache, and now a view of two tables.
+        "drop table if exists features",
         schema.PYTHON_SCANS.ddl,
         schema.QUARANTINED_SYMBOLS.ddl,
     ),

@@ -28,7 +28,7 @@ from scan_pipeline_tests.scans import change, content, copy_of, prepare, query, 
 
 SESSIONS = [date(2025, 9, day) for day in (23, 24, 25, 26)]
 LAST = SESSIONS[-1]
-TABLES = ("scan_results", "scanner_outcomes", "features")
+TABLES = ("scan_results", "scanner_outcomes", "features", "market_context")
 
 #: Scanners of both kinds: one looks at each symbol alone, one compares all of them, one reads their bars.
 SCANNERS = {
@@ -104,7 +104,8 @@ def full_scan_of(
     """What a database that holds the same, and has never been scanned, gives."""
     with tempfile.TemporaryDirectory() as folder:
         fresh = _copy(pipeline, settings_at, Path(folder))
-        for table in ("scan_results", "scanner_outcomes", "features", "scan_fingerprints", "incremental_deltas"):
+        for table in ("scan_results", "scanner_outcomes", "kept_features", "kept_scores", "market_context",
+                      "scan_fingerprints", "incremental_deltas"):  # fmt: skip
             change(fresh, f"delete from {table}")
         fresh.build_universe(SESSIONS)
         fresh.screen(SESSIONS, limits or fresh.settings.screen)

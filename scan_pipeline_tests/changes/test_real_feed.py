@@ -16,7 +16,7 @@ from scan_pipeline_tests.scans import change, content, prepare, query, write_sca
 
 #: Over the new year: a delivery has rows of a holiday, and splits become known.
 DAYS = (date(2015, 12, 24), date(2016, 1, 7))
-TABLES = ("scan_results", "scanner_outcomes", "features")
+TABLES = ("scan_results", "scanner_outcomes", "features", "market_context")
 #: A scanner that compares all symbols: a cached one must count in it like any other.
 RANKS = "select session, symbol, percent_rank() over (order by change_pct) as place from features qualify place > 0.97"
 
@@ -64,7 +64,7 @@ def in_full(pipeline: Pipeline, sessions: Sequence[date], data_dir: Path) -> Pip
     made = Pipeline(replace(pipeline.settings, data_dir=data_dir))
     shutil.copy(pipeline.settings.database_path, made.settings.database_path)
     for table in ("universe", "prefiltered_symbols", "scan_results", "scanner_outcomes", "scan_fingerprints",
-                  "incremental_deltas", "hit_changes", "features"):  # fmt: skip
+                  "incremental_deltas", "hit_changes", "kept_features", "kept_scores", "market_context"):  # fmt: skip
         change(made, f"delete from {table}")
     prepare(made, sessions)
     assert all(not one.is_cached for one in made.scan(sessions, "full"))

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from scan_pipeline.features.catalogue import CORE
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.scanners.registry import BUILTIN_DIR
 from scan_pipeline.scanners.syntax import UNREPEATABLE
@@ -20,6 +21,8 @@ from scan_pipeline_tests.scans import change, content, copy_of, prepare, query, 
 #: The middle of a quarter in which all three are scanned together; a split takes effect on the second.
 SESSIONS = [date(2025, 9, 23), date(2025, 9, 24), date(2025, 9, 25)]
 SELECT = "select session, symbol from features"
+#: The features that every scanner sees.
+ALWAYS = {one.name for one in CORE}
 
 #: A fault, the scanner that has it, and what its message must say beside the file.
 FAULTS: dict[str, tuple[str, Sequence[str]]] = {
@@ -409,11 +412,12 @@ def test_the_features_that_scanners_see_are_those_kept_for_people(scanned_alone:
     hits = query(scanned_alone, "select session, symbol, details from scan_results where scanner = 'everything'")
     names = [name for (name,) in query(scanned_alone, "select column_name from (describe features)")]
     kept = {
-        row[:2]: dict(zip(names[2:], row[2:], strict=True))
+        row[:2]: {name: value for name, value in zip(names[2:], row[2:], strict=True) if name in ALWAYS}
         for row in query(scanned_alone, "select session, symbol, * exclude (session, symbol) from features")
     }
     assert len(hits) > 200
     assert {(session, symbol): json.loads(details) for session, symbol, details in hits} == kept
+    assert set(names) > ALWAYS  # what scanners asked for beside is kept too
 
 
 def test_a_night_on_which_nothing_passes_the_screen_is_a_night_without_hits(
