@@ -123,7 +123,18 @@ def replace_python_results(
     """
     sessions = sorted({one.session for one in results.outcomes})
     changes = replace_hits(
-        connection, results.hits, results.outcomes, code_versions, data_versions, {}, provisional, now, run_id, "python"
+        connection,
+        sessions,
+        results.hits,
+        results.outcomes,
+        code_versions,
+        data_versions,
+        {},
+        {},
+        provisional,
+        now,
+        run_id,
+        "python",
     )
     _replace_found(connection, results, code_versions, keep_sessions, now, run_id)
     connection.execute("delete from quarantined_symbols where session in (select unnest(?::DATE[]))", [sessions])

@@ -82,6 +82,21 @@ def replace_hits(
             [run_id, kind],
         )
         connection.unregister("given_hits")
+    if outcomes:
+        _insert_outcomes(connection, outcomes, code_versions, data_versions, provisional, now, run_id, kind)
+    return _note_changes(connection, kind, before, now, run_id)
+
+
+def _insert_outcomes(
+    connection: Connection,
+    outcomes: Sequence[Outcome],
+    code_versions: Mapping[str, str],
+    data_versions: Mapping[date, str],
+    provisional: Mapping[date, datetime],
+    now: datetime,
+    run_id: str,
+    kind: str,
+) -> None:
     columns = {
         "day": _days([one.session for one in outcomes]),
         "scanner": _texts([one.scanner for one in outcomes]),
@@ -101,7 +116,6 @@ def replace_hits(
         [now, run_id, kind],
     )
     connection.unregister("given_outcomes")
-    return _note_changes(connection, kind, before, now, run_id)
 
 
 def _carry_over(
