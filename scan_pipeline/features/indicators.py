@@ -77,19 +77,24 @@ def windowed_outputs(
 
     (TA-Lib gives whole numbers, candle patterns among them, as 0 where they are unknown.)
     """
-    # What it is like, on three bars.
-    sample = talib_function(name)(*[np.arange(1.0, 4.0) for _ in inputs], **parameters)
-    several = isinstance(sample, tuple)
+    whole = _are_whole(name, len(inputs))
     outs: tuple[Floats, ...]
-    if several:
-        outs = _several(block, name, len(sample), inputs, parameters)
+    if len(whole) > 1:
+        outs = _several(block, name, len(whole), inputs, parameters)
     else:
         outs = (windowed(block, name, *inputs, **parameters),)
-    for out, kind in zip(outs, sample if several else (sample,), strict=True):
-        if kind.dtype.kind == "i":
+    for out, is_whole in zip(outs, whole, strict=True):
+        if is_whole:
             for low, high in _runs(block, inputs)[0]:
                 out[low : min(high, low + window)] = np.nan
     return outs
+
+
+@cache
+def _are_whole(name: str, inputs: int) -> tuple[bool, ...]:
+    """Of each output of TA-Lib's `name`, whether it is a whole number: seen on three bars."""
+    sample = talib_function(name)(*[np.arange(1.0, 4.0)] * inputs)
+    return tuple(values.dtype.kind == "i" for values in (sample if isinstance(sample, tuple) else (sample,)))
 
 
 def _several(

@@ -11,7 +11,7 @@ Describing a function loads TA-Lib, so it is done for one at a time, when it is 
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -201,13 +201,14 @@ def _lookback(function: str, **parameters: Any) -> int:
 
 def _window(function: str, **parameters: Any) -> int:
     """Bars until TA-Lib gives a first value. Raises ValueError where a parameter is out of its range."""
-    bars = _bars(function, parameters)
+    bars = _bars(function, tuple(parameters.items()))
     if bars < 0:
         raise ValueError(_out_of_range(function, parameters))
     return bars
 
 
-def _bars(function: str, parameters: Parameters) -> int:
+@lru_cache(maxsize=4096)
+def _bars(function: str, parameters: tuple[tuple[str, Any], ...]) -> int:
     """TA-Lib's answer, which is −1 where it refuses a parameter."""
     described = talib_module().abstract.Function(function)
     try:
@@ -222,7 +223,7 @@ def _out_of_range(function: str, parameters: Parameters) -> str:
     defaults = dict(talib_module().abstract.Function(function).info["parameters"])
 
     def is_taken(name: str, value: Any) -> bool:
-        return _bars(function, {**defaults, name: value}) >= 0
+        return _bars(function, tuple({**defaults, name: value}.items())) >= 0
 
     for name, value in parameters.items():
         if not is_taken(name, value):

@@ -15,6 +15,7 @@ from scan_pipeline.features.cross_section import CROSS_SECTIONAL
 from scan_pipeline.features.feature import Feature
 from scan_pipeline.features.indicator import Indicator
 from scan_pipeline.features.named import NAMED
+from scan_pipeline.report.stubs import stub
 from scan_pipeline.schema import TABLES
 from scan_pipeline.settings import PREFIX, PROJECT_DIR, Settings, nested_prefix, nested_settings
 
@@ -125,3 +126,4 @@ def write(folder: Path) -> None:
 
 if __name__ == "__main__":
     write(PROJECT_DIR / "docs")
+    (PROJECT_DIR / "scan_pipeline" / "ta.pyi").write_text(stub(), encoding="utf-8")

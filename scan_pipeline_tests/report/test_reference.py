@@ -3,6 +3,7 @@
 import pytest
 
 from scan_pipeline.report import reference
+from scan_pipeline.report.stubs import stub
 from scan_pipeline.settings import PROJECT_DIR
 
 
@@ -17,3 +18,8 @@ from scan_pipeline.settings import PROJECT_DIR
 def test_a_generated_page_is_current(page: str, made) -> None:  # type: ignore[no-untyped-def]
     written = (PROJECT_DIR / "docs" / f"{page}.md").read_text(encoding="utf-8")
     assert written == made(), "python -m scan_pipeline.report.reference writes the pages anew"
+
+
+def test_the_stubs_of_ta_are_current() -> None:
+    written = (PROJECT_DIR / "scan_pipeline" / "ta.pyi").read_text(encoding="utf-8")
+    assert written == stub(), "python -m scan_pipeline.report.reference writes them anew"
