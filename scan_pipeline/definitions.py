@@ -12,16 +12,17 @@ import dagster as dg
 from scan_pipeline.defs.assets import build_assets
 from scan_pipeline.defs.jobs import (
     SCRIPT_SCAN,
-    build_change_sensor,
     build_intraday_schedule,
     build_jobs,
     build_schedule,
-    build_script_sensor,
+    build_sensors,
 )
 from scan_pipeline.defs.partitions import session_partitions
+from scan_pipeline.defs.python_scanners import PYTHON_SCAN, build_python_assets
 from scan_pipeline.defs.resources import Pipelines
 from scan_pipeline.defs.scripts import build_script_assets, shards_in_processes
 from scan_pipeline.progress import Display
+from scan_pipeline.scanners.python.library import find_python_scanners
 from scan_pipeline.scanners.registry import find_scanners
 from scan_pipeline.scripts.library import find_scripts
 from scan_pipeline.sessions import Calendar, utc_now
@@ -35,18 +36,19 @@ def build_definitions(
     calendar = Calendar.load(settings.cache_dir)
     scripts = find_scripts(settings.scripts_dir)
     pipelines = Pipelines(settings, display, clock)
-    jobs = build_jobs(has_scripts=bool(scripts))
+    in_python = find_python_scanners(settings.scanners_dir)
+    jobs = build_jobs(has_scripts=bool(scripts), has_python=bool(in_python))
     with warnings.catch_warnings():
         # Backfill policies and exclusions are marked beta; the versions of Dagster that we allow have them.
         warnings.simplefilter("ignore", dg.BetaWarning)
         partitions = session_partitions(calendar)
         assets = build_assets(partitions, settings.screen, find_scanners(settings.scanners_dir))
-        assets += build_script_assets(partitions, scripts)
+        assets += build_script_assets(partitions, scripts) + build_python_assets(partitions, in_python)
     return dg.Definitions(
         assets=assets,
         jobs=jobs,
         schedules=[build_schedule(calendar), build_intraday_schedule(pipelines)],
-        sensors=[build_change_sensor(pipelines), *([build_script_sensor(jobs)] if scripts else [])],
+        sensors=build_sensors(pipelines, jobs),
         resources={"pipelines": pipelines},
         executor=shards_in_processes,
     )
@@ -61,3 +63,8 @@ def scan_pipeline_definitions() -> dg.Definitions:
 def script_job() -> dg.JobDefinition:
     """The job of all scripts, for processes that build it anew: each shard's does."""
     return build_definitions(load_settings()).resolve_job_def(SCRIPT_SCAN)
+
+
+def python_job() -> dg.JobDefinition:
+    """The job of scanners in Python, for processes that build it anew: each shard's does."""
+    return build_definitions(load_settings()).resolve_job_def(PYTHON_SCAN)

@@ -130,9 +130,12 @@ class PythonPipeline:
         *,
         incremental: bool = True,
         parameters: Mapping[str, Mapping[str, Value]] | None = None,
+        shards: int | None = None,
     ) -> PythonPlan:
-        """Step 1. `parameters`: other values for some, by scanner. Raises ScannerError for a session that was not
-        screened, and for a parameter that is not there."""
+        """Step 1. `parameters`: other values for some, by scanner. `shards`: instead of as the settings say.
+
+        Raises ScannerError for a session that was not screened, and for a parameter that is not there.
+        """
         given = self.pipeline.settings
         scanners = [one.with_parameters((parameters or {}).get(one.name, {})) for one in self.find()]
         kept = sorted(sessions)[-given.keep_features_sessions :] if given.keep_features_sessions else []
@@ -144,7 +147,8 @@ class PythonPipeline:
             passed = read_wanted(connection, sessions)
             prints = {one.name: self._fingerprints(connection, scanners, one, kept) for one in scanners}
             scans = [
-                self._planned(connection, one, passed, prints[one.name], incremental=incremental) for one in scanners
+                self._planned(connection, one, passed, prints[one.name], shards, incremental=incremental)
+                for one in scanners
             ]
         folder = given.python_runs_dir / run_id[:8]
         _forget_old_runs(folder.parent)
@@ -174,6 +178,7 @@ class PythonPipeline:
         scanner: PythonScanner,
         passed: Mapping[date, list[str]],
         fingerprints: dict[date, dict[str, int]],
+        shards: int | None,
         *,
         incremental: bool,
     ) -> PlannedScan:
@@ -191,7 +196,7 @@ class PythonPipeline:
             scanner=scanner.name,
             code_version=scanner.code_version,
             parameters=dict(scanner.parameters),
-            shards=0 if scanner.fault else shards_for(self.pipeline, scanner, wanted),
+            shards=0 if scanner.fault else shards_for(self.pipeline, scanner, wanted, shards),
             wanted=wanted,
             standing=standing,
             cached=cached,
@@ -355,12 +360,14 @@ def run_python(
     )  # fmt: skip
 
 
-def shards_for(pipeline: Pipeline, scanner: PythonScanner, wanted: Mapping[date, Collection[str]]) -> int:
+def shards_for(
+    pipeline: Pipeline, scanner: PythonScanner, wanted: Mapping[date, Collection[str]], asked: int | None = None
+) -> int:
     """Into how many shards the symbols are cut; 0 where there is none. A scanner of the whole universe is one."""
     symbols = len(set().union(*wanted.values()))
     if not symbols or scanner.scope == "universe":
         return min(1, symbols)
-    most = pipeline.settings.python_shards or _processors()
+    most = asked or pipeline.settings.python_shards or _processors()
     return max(1, min(most, symbols // SYMBOLS_A_SHARD))
 
 

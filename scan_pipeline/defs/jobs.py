@@ -11,6 +11,7 @@ import dagster as dg
 from msgspec.structs import replace
 
 from scan_pipeline.defs.config import PROVISIONAL_TAG
+from scan_pipeline.defs.python_scanners import PYTHON_RESULTS, PYTHON_SCAN, build_python_sensors
 from scan_pipeline.defs.resources import Pipelines
 from scan_pipeline.defs.scripts import GROUP, shards_in_processes
 from scan_pipeline.errors import ScanPipelineError
@@ -27,7 +28,7 @@ NIGHTLY_SCAN, BACKFILL, INGEST = "nightly_scan", "backfill", "ingest"
 INCREMENTAL_SCAN, INTRADAY_SCAN, SCRIPT_SCAN = "incremental_scan", "intraday_scan", "script_scan"
 
 
-def build_jobs(*, has_scripts: bool) -> "list[AssetJob]":
+def build_jobs(*, has_scripts: bool, has_python: bool = False) -> "list[AssetJob]":
     """The jobs. `dagster/max_runtime` is what run monitoring ends them after, in seconds."""
 
     def job(
@@ -81,6 +82,9 @@ def build_jobs(*, has_scripts: bool) -> "list[AssetJob]":
     if has_scripts:
         words = "The user's scripts, unmodified, on one session or a range."
         jobs.append(job(SCRIPT_SCAN, dg.AssetSelection.groups(GROUP), 4, words, shards_in_processes))
+    if has_python:
+        words = "Scanners in Python, on one session or a range that was screened."
+        jobs.append(job(PYTHON_SCAN, dg.AssetSelection.assets(PYTHON_RESULTS), 2, words, shards_in_processes))
     return jobs
 
 
@@ -134,6 +138,18 @@ def build_script_sensor(jobs: "list[AssetJob]") -> dg.SensorDefinition:
         return dg.RunRequest(partition_key=session, run_key=context.dagster_run.run_id)
 
     return scripts
+
+
+def build_sensors(pipelines: Pipelines, jobs: "list[AssetJob]") -> list[dg.SensorDefinition]:
+    """The sensors, for the jobs that there are."""
+    by_name = {job.name: job for job in jobs}
+    sensors = [build_change_sensor(pipelines)]
+    if SCRIPT_SCAN in by_name:
+        sensors.append(build_script_sensor(jobs))
+    if PYTHON_SCAN in by_name:
+        after = [by_name[NIGHTLY_SCAN], by_name[INCREMENTAL_SCAN]]
+        sensors += build_python_sensors(pipelines, after, by_name[PYTHON_SCAN])
+    return sensors
 
 
 def build_schedule(calendar: Calendar) -> dg.ScheduleDefinition:

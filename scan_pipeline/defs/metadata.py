@@ -10,6 +10,7 @@ import dagster as dg
 
 from scan_pipeline.changes.deltas import Deltas
 from scan_pipeline.providers.base import Provider
+from scan_pipeline.python_pipeline import PythonRun
 from scan_pipeline.report.hits import said_provisional
 from scan_pipeline.screening.screen import REASONS, Funnel
 from scan_pipeline.script_pipeline import ScriptRun
@@ -148,6 +149,34 @@ def script_runs(runs: Sequence[ScriptRun]) -> dict[str, Any]:
             ],
         ),
         "output": _path(Path(runs[-1].plan.folder)),
+    }
+
+
+def python_run(run: PythonRun) -> dict[str, Any]:
+    """A run of scanners in Python: counts over all its sessions, and the newest session's hits as a table."""
+    newest = run.sessions[-1]
+    by_scanner = defaultdict(list)
+    for hit in newest.hits:
+        by_scanner[hit.scanner].append(hit.symbol)
+    rows = [
+        (one.scanner, "failed" if one.hits is None else one.hits, _some(by_scanner[one.scanner]), one.message or "")
+        for one in newest.outcomes
+    ]
+    changes = Counter[str]()
+    for one in run.sessions:
+        changes.update(one.hit_changes)
+    return {
+        "hits": sum(len(one.hits) for one in run.sessions),
+        "symbols_called": sum(one.called for one in run.sessions),
+        "symbols_cached": sum(one.cached for one in run.sessions),
+        "symbols_quarantined": sum(one.quarantined for one in run.sessions),
+        "scanners_failed": sum(outcome.hits is None for one in run.sessions for outcome in one.outcomes),
+        **{f"hits_{change}": count for change, count in changes.items()},
+        "shards": run.shards,
+        "seconds": round(run.seconds, 3),
+        "peak_mib": run.peak_mib,
+        **provisional(newest.session, newest.snapshot_at),
+        "hits_by_scanner": _table(("scanner", f"hits on {newest.session}", "first by rank", "remarks"), rows),
     }
 
 

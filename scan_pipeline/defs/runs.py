@@ -60,8 +60,11 @@ def run_job(
     assets: Sequence[str] | None = None,
     ops: Mapping[str, Any] | None = None,
     clock: Callable[[], datetime] = utc_now,
+    graphs: Mapping[str, Any] | None = None,
 ) -> FinishedRun:
-    """Run a job (or only some of its `assets`) for one session or a range, in this process; `ops` configures them.
+    """Run a job (or only some of its `assets`) for one session or a range, in this process.
+
+    `ops` configures them, `graphs` those that are made of several ops.
 
     Raises RunFailed, and KeyboardInterrupt on Ctrl-C.
     """
@@ -80,7 +83,10 @@ def run_job(
                 partition_key=tags.get("dagster/partition"),
                 tags=tags,
                 asset_selection=[dg.AssetKey(asset) for asset in assets] if assets else None,
-                run_config={**_QUIET, "ops": {op: {"config": config} for op, config in (ops or {}).items()}},
+                run_config={
+                    **_QUIET,
+                    "ops": {op: {"config": config} for op, config in (ops or {}).items()} | dict(graphs or {}),
+                },
                 raise_on_error=False,
             ),
         )
@@ -120,6 +126,55 @@ def run_script(
 
         finished = _carried_out(pressed, execute)
         return finished, "; ".join(finished.failed_checks.values())
+
+
+#: Of so many sessions, scanners in Python take less than processes for their shards take to start.
+FEW_SESSIONS = 60
+
+
+def run_python_scanners(
+    settings: Settings, sessions: Sequence[date], display: Display | None, options: Mapping[str, Any] | None = None
+) -> FinishedRun | None:
+    """Run the scanners in Python on sessions that were screened; None: there are none.
+
+    Shards are processes of their own for a longer range, and where SCAN_PYTHON_SHARDS asks for several. `options` are
+    those of `PythonScanConfig`. Raises as `run_job` does.
+    """
+    from scan_pipeline.scanners.python.library import find_python_scanners
+
+    if not find_python_scanners(settings.scanners_dir):
+        return None
+    if len(sessions) <= FEW_SESSIONS and settings.python_shards < 2:
+        return run_job(
+            settings, "python_scan", sessions, display, graphs=_plan_config({"shards": 1, **(options or {})})
+        )
+    from scan_pipeline.defs.step_processes import start_ahead
+
+    prepare_dagster_home(settings)  # what steps inherit comes from there
+    start_ahead()
+    import dagster as dg
+
+    from scan_pipeline.definitions import python_job
+
+    with open_instance(settings) as instance, _heeding_ctrl_c() as pressed:
+        _end_dead_runs(instance)
+
+        def execute() -> "dg.JobExecutionResult":
+            with dg.execute_job(
+                dg.reconstructable(python_job),
+                instance,
+                tags=_tags(sessions),
+                run_config={**_QUIET, "ops": _plan_config(options or {})},
+            ) as result:
+                return result
+
+        return _carried_out(pressed, execute)
+
+
+def _plan_config(options: Mapping[str, Any]) -> dict[str, Any]:
+    from scan_pipeline.defs.python_scanners import PLAN, PYTHON_RESULTS
+
+    return {PYTHON_RESULTS.to_python_identifier(): {"ops": {PLAN: {"config": dict(options)}}}}
 
 
 #: Progress and errors reach the terminal our way; the whole log is in the UI.

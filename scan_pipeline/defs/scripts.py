@@ -52,7 +52,7 @@ def run_shard(
     context: dg.OpExecutionContext, shard: dict[str, Any], pipelines: dg.ResourceParam[Pipelines]
 ) -> dict[str, Any]:
     """Run the script on one slice of the symbols. What it does wrong is for the merging step to tell."""
-    with _as_failure():
+    with as_failure():
         scripts = ScriptPipeline(pipelines.for_step(context))
         outcome = scripts.run_shard(
             read_plan(Path(shard["folder"])), shard["number"], Cancellation(context.instance, context.run_id)
@@ -82,7 +82,7 @@ def _script_asset(partitions: dg.PartitionsDefinition[str], script: Script) -> d
         context: dg.OpExecutionContext, config: PlanConfig, pipelines: dg.ResourceParam[Pipelines]
     ) -> Iterator[dg.DynamicOutput[dict[str, Any]] | dg.Output[list[str]]]:
         """Choose the symbols that the script is shown, and cut them into shards."""
-        with _as_failure():
+        with as_failure():
             scripts = ScriptPipeline(pipelines.for_step(context))
             options = RunOptions(config.shards, config.screen, config.timeout_seconds)
             sessions = [metadata.session_of(partition) for partition in context.partition_keys]
@@ -109,7 +109,7 @@ def _script_asset(partitions: dg.PartitionsDefinition[str], script: Script) -> d
         pipelines: dg.ResourceParam[Pipelines],
     ) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
         """Find the hits in what the shards left behind, and store them."""
-        with _as_failure():
+        with as_failure():
             scripts = ScriptPipeline(pipelines.for_step(context))
             runs: list[ScriptRun] = []
             for folder in planned:
@@ -193,7 +193,7 @@ class _ShardsInProcesses(dg.Executor):
         yield from (self._processes if has_shards else self._in_process).execute(plan_context, execution_plan)
 
 
-class _as_failure:
+class as_failure:
     """An error for people becomes the step's failure, in its own words."""
 
     def __enter__(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, get_args
 Scope = Literal["symbol", "universe"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 #: What a parameter may be.
-Value = float | str | bool
+Value = int | float | str | bool
 #: The attribute of the function that carries its declaration.
 MARK = "__scan_pipeline__"
 #: The most bars before the as-of one that a scanner may ask for: ten years.

@@ -28,6 +28,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from scan_pipeline.progress import peak_mib
 from scan_pipeline.scanners.python.authoring import MARK
 from scan_pipeline.scanners.python.returned import Refused, hits_of_session, hits_of_symbol
 from scan_pipeline.scanners.python.tasks import AFRESH, GIVES_UP_AFTER, Bars, Fault, Progress, Record, Task, Unit
@@ -214,8 +215,7 @@ class Worker:
         return Fault(kind, before + said + (f" ({place})" if place else ""), text.strip(), days or [])
 
     def _write(self, record: Record) -> None:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        record = msgspec.structs.replace(record, peak_mib=peak)
+        record = msgspec.structs.replace(record, peak_mib=_peak_mib())
         os.write(self.results, msgspec.json.encode(record) + b"\n")
 
 
@@ -235,6 +235,15 @@ def _own(trace: TracebackType | None, folder: str) -> TracebackType | None:
     while trace and not trace.tb_frame.f_code.co_filename.startswith(folder):
         trace = trace.tb_next
     return trace
+
+
+def _peak_mib() -> float:
+    """The most memory that this program has occupied. What getrusage says begins with the parent's."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM:"))
+    except FileNotFoundError:
+        return peak_mib()
 
 
 def _limit_memory(mib: int) -> None:
