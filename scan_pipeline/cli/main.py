@@ -12,6 +12,7 @@ from rich.console import Console
 
 from scan_pipeline import __version__
 from scan_pipeline.cli.display import progress_bars
+from scan_pipeline.cli.python_scanners import run_after
 from scan_pipeline.cli.scripts import script
 from scan_pipeline.errors import ScanPipelineError, SessionError, SettingsError, StoreError
 from scan_pipeline.pipeline import Pipeline
@@ -97,6 +98,7 @@ def backfill(from_session: str | None, to_session: str | None) -> None:
     with progress_bars(REMARKS) as display:
         finished = run_job(settings, "backfill", sessions, display)
     hits = sum(finished.number("scan_results", session, "hits") for session in sessions)
+    run_after(settings, sessions, OUT, REMARKS)
     OUT.print(
         f"{len(sessions):,} sessions, {sessions[0]} to {sessions[-1]}: {hits:,.0f} hits, "
         f"{time.perf_counter() - started:.1f} s, at most {_peak(finished):,.0f} MiB."
@@ -125,6 +127,7 @@ def rerun(session_session: str | None, provisional: bool) -> None:
         finished = run_job(settings, "incremental_scan", sessions, display, ops={"scan_results": {"incremental": True}})
     for session in sessions:
         _print_rescanned(finished, session)
+    run_after(settings, sessions, OUT, REMARKS)
     OUT.print(f"{time.perf_counter() - started:.2f} s in all with Dagster.{_calls(finished)}")
     _print_failed_checks(finished)
 
@@ -393,6 +396,7 @@ def _run_night(settings: Settings, pipeline: Pipeline, session: date, most: int 
     started = time.perf_counter()
     with progress_bars(REMARKS) as display:
         finished = run_job(settings, "nightly_scan", [session], display)
+    run_after(settings, [session], OUT, REMARKS)
     seconds = time.perf_counter() - started
     with pipeline.store.read() as connection:
         found = report.read_hits(connection, session)
