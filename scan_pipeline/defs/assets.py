@@ -110,22 +110,42 @@ def build_assets(
             for session in step.sessions:
                 step.landed(session, metadata.deltas(found.get(session)))
 
-    @dg.asset(
-        **common,
-        kinds={"duckdb", "numpy", "sql"},
-        deps=["prefiltered_symbols", "incremental_deltas", "splits", history("price_bars", HISTORY_SESSIONS)],
+    inputs = ["prefiltered_symbols", "incremental_deltas", "splits", history("price_bars", HISTORY_SESSIONS)]
+
+    def outcome(name: str, description: str, deps: Sequence[Any]) -> dg.AssetSpec:
+        return dg.AssetSpec(
+            name, deps=deps, description=description, group_name=common["group_name"], kinds={"duckdb", "numpy", "sql"}
+        )
+
+    # One step: the market's context is made of the features that scanners run on, and scanners read it.
+    @dg.multi_asset(
+        name="scan_results",
+        specs=[
+            outcome("market_context", "The market's breadth, trend and volatility; ETFs against each other.", inputs),
+            outcome(
+                "scan_results",
+                "The ranked hits of every scanner. Also published as Parquet, one file a session.",
+                [*inputs, "market_context"],
+            ),
+        ],
+        partitions_def=partitions,
+        backfill_policy=common["backfill_policy"],
+        pool=STORE_POOL,
         check_specs=[checks.scanner_check(scanner) for scanner in scanners],
     )
     def scan_results(
         context: dg.AssetExecutionContext, config: ScanConfig, pipelines: dg.ResourceParam[Pipelines]
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads the bare class
-        """The ranked hits of every scanner. Also published as Parquet, one file a session."""
+    ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]  # Dagster reads the bare class
         outcomes = []
         with _step(context, pipelines) as step:
             for one in step.pipeline.scan(step.sessions, context.run.run_id, incremental=config.incremental):
                 outcomes += one.outcomes
-                step.landed(one.session, metadata.scanned(one, pipelines.settings.results_dir), now=True)
-        return dg.MaterializeResult(check_results=checks.scanner_results(scanners, outcomes))
+                step.landed(one.session, metadata.market_context(one), asset="market_context", now=True)
+                step.landed(
+                    one.session, metadata.scanned(one, pipelines.settings.results_dir), asset="scan_results", now=True
+                )
+        yield dg.MaterializeResult("market_context")
+        yield dg.MaterializeResult("scan_results", check_results=checks.scanner_results(scanners, outcomes))
 
     return [splits, price_bars, universe, prefiltered_symbols, incremental_deltas, scan_results]
 
@@ -137,29 +157,29 @@ class _Step:
         self.context = context
         self.pipeline = pipeline
         self.sessions = [date.fromisoformat(key) for key in context.partition_keys]
-        self._landed: list[str] = []
+        self._landed: list[tuple[str, dg.AssetKey]] = []
 
-    def landed(self, session: date, values: dict[str, Any], *, now: bool = False) -> None:
+    def landed(self, session: date, values: dict[str, Any], *, asset: str | None = None, now: bool = False) -> None:
         """The session is done and stored. `now`: in a range, Dagster hears of it at once, and not at the step's end.
 
-        That is for the stages that take long; it costs an event more, which Dagster's SQLite writes in 8 ms.
+        That is for the stages that take long; it costs an event more, which Dagster's SQLite writes in 8 ms. `asset`:
+        which one, where the step makes several.
         """
+        key = dg.AssetKey(asset) if asset else self.context.asset_key
         values = {**values, "peak_mib": round(peak_mib(), 1)}
         if now and len(self.sessions) > 1:
-            self.context.log_event(
-                dg.AssetMaterialization(self.context.asset_key, partition=str(session), metadata=values)
-            )
-        self.context.add_asset_metadata(values, partition_key=str(session))
-        self._landed.append(str(session))
+            self.context.log_event(dg.AssetMaterialization(key, partition=str(session), metadata=values))
+        self.context.add_asset_metadata(values, asset_key=key, partition_key=str(session))
+        self._landed.append((str(session), key))
 
     def close(self) -> None:
         """Adds the time of the stages to every session's metadata, and whether its bars are provisional."""
         seconds = {"seconds": round(sum(self.pipeline.monitor.seconds.values()), 3)}
         provisional = self.pipeline.provisional_sessions()
-        for session in self._landed:
+        for session, key in self._landed:
             day = date.fromisoformat(session)
             values = seconds | metadata.provisional(day, provisional.get(day))
-            self.context.add_asset_metadata(values, partition_key=session)
+            self.context.add_asset_metadata(values, asset_key=key, partition_key=session)
 
 
 @contextmanager

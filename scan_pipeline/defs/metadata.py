@@ -87,6 +87,12 @@ def deltas(one: Deltas | None) -> dict[str, Any]:
     }
 
 
+def market_context(one: ScannedSession) -> dict[str, Any]:
+    """The market on the session, under the names of the table's columns; what is unknown is left out."""
+    left_out = ("session", "data_version", "run_id")
+    return {name: value for name, value in one.market_context.items() if value is not None and name not in left_out}
+
+
 def scanned(one: ScannedSession, results_dir: Path) -> dict[str, Any]:
     """Counts, the hits of every scanner as a table, and where they are published."""
     by_scanner = defaultdict(list)
@@ -100,6 +106,7 @@ def scanned(one: ScannedSession, results_dir: Path) -> dict[str, Any]:
         "hits": len(one.hits),
         "scanned_symbols": one.scanned_symbols,
         "rescanned_symbols": one.rescanned_symbols,
+        "untouched_scanners": one.untouched_scanners,
         "cached_symbols": one.scanned_symbols - one.rescanned_symbols,
         "cached_share": round(1 - one.rescanned_symbols / one.scanned_symbols, 4) if one.scanned_symbols else 0.0,
         **{f"hits_{change}": count for change, count in one.hit_changes.items()},

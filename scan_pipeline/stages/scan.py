@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from scan_pipeline.stages.standing import Standing, find_untouched
 from scan_pipeline.store.connection import Connection, Store
 from scan_pipeline.store.features import keep_features, kept_columns, kept_sessions
 from scan_pipeline.store.history import data_versions, provisional_at
-from scan_pipeline.store.market_context import replace_market_context
+from scan_pipeline.store.market_context import read_market_context, replace_market_context
 from scan_pipeline.store.results import publish, read_results, replace_hits, write_aside
 
 
@@ -43,7 +44,7 @@ class ScannedSession:
     scan would have given what was there, so nothing was done. `hit_changes`: hits `new`, `gone` and `moved` since the
     session was scanned before; empty where it was not. `snapshot_at`: the instant (UTC) of the provisional bars that it
     was made of; None where all were final. `untouched_scanners`: their hits stand, since nothing that they select by
-    changed.
+    changed. `market_context` is the session's row of that table.
     """
 
     session: date
@@ -58,6 +59,7 @@ class ScannedSession:
     is_cached: bool = False
     snapshot_at: datetime | None = None
     untouched_scanners: int = 0
+    market_context: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ def scan_group(
         _keep_fingerprints(connection, group, versions, standing, now, run_id)
         files = write_aside(connection, todo, results_dir)
     publish(files)
+    by_session = {row[0]: dict(zip(market_context.COLUMNS[1:], row[1:], strict=True)) for row in context}
     for session, (hits_before, outcomes_before) in stored.items():
         stands = untouched.get(session, set())
         hits += [hit for hit in hits_before if hit.scanner in stands]
@@ -155,6 +158,7 @@ def scan_group(
             hit_changes=changes.get(session, {}),
             snapshot_at=provisional.get(session),
             untouched_scanners=len(untouched.get(session, ())),
+            market_context=by_session.get(session, {}),
         )
         for session in todo
     ]
@@ -200,6 +204,7 @@ def _as_scanned(
             data_version=versions[session],
             hit_changes={"new": 0, "gone": 0, "moved": 0},
             is_cached=True,
+            market_context=next(iter(read_market_context(connection, [session])), {}),
             snapshot_at=provisional.get(session),
         )
 
