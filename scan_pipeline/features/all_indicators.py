@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from scan_pipeline.features import talib_functions
 from scan_pipeline.features.bars import BarBlock, Floats
 from scan_pipeline.features.formulas import OWN
+from scan_pipeline.features.formulas.stillness import unknown_while_still
 from scan_pipeline.features.indicator import AS_INPUT, Indicator
 from scan_pipeline.features.indicators import previous
 
@@ -42,7 +43,7 @@ class _Indicators(Mapping[str, Indicator]):
         self._own = {one.name: one for one in (_PREVIOUS, *OWN)}
 
     def __getitem__(self, name: str) -> Indicator:
-        return self._own.get(name) or talib_functions.indicator(name)
+        return self._own.get(name) or unknown_while_still(talib_functions.indicator(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted({*self._own, *talib_functions.names()}))

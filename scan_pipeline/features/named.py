@@ -1,105 +1,13 @@
-"""The named entries of the catalogue beyond its core: each an expression, or a function where that would mislead.
+"""The named entries of the catalogue beyond its core: almost all of them expressions.
 
 A new one is a line here. Periods are in bars: "of n bars" includes this one, "of the n bars before" leaves it out. What
 is not said of an entry (formula, source, unit, lookback) follows from its expression.
 """
 
-from collections.abc import Callable
-
-import numpy as np
-import numpy.typing as npt
-
-from scan_pipeline.features import bars
-from scan_pipeline.features.bars import BarBlock, Floats
-from scan_pipeline.features.expressions import named, parse
+from scan_pipeline.features.bars import BENCHMARK as BENCHMARK_COLUMN
+from scan_pipeline.features.expressions import named
 from scan_pipeline.features.feature import Feature
-from scan_pipeline.features.formulas.averages import typical_price
-from scan_pipeline.features.formulas.levels import run_length
-from scan_pipeline.features.indicator import Unit, warm_up
-from scan_pipeline.features.indicators import has_changed, previous
-from scan_pipeline.features.moving import moving_max, moving_mean, moving_min, moving_sum
-
-#: For every bar, whether prices moved enough for an oscillator to say something.
-Moves = Callable[[BarBlock], npt.NDArray[np.bool_]]
-
-
-def _oscillator(
-    name: str, formula: str, expression: str, source: str, unit: Unit, lookback: int, moves: Moves
-) -> Feature:
-    """TA-Lib's oscillator, unknown where it would divide by nothing.
-
-    There TA-Lib gives 0: that looks oversold to every scanner that asks for less than 30, and overbought in Williams'.
-    """
-    return Feature(
-        name, f"{formula}: {expression}; unknown while prices stand still", source, unit, lookback,
-        lambda block: np.where(moves(block), parse(expression).compute(block), np.nan),
-    )  # fmt: skip
-
-
-def _range_of(n: int, windows: int = 1) -> Moves:
-    """Whether highest high and lowest low of so many bars differ, in each of the last so many windows."""
-
-    def moves(block: BarBlock) -> npt.NDArray[np.bool_]:
-        span = moving_max(block, block["high"], n) - moving_min(block, block["low"], n)
-        differ: npt.NDArray[np.bool_] = moving_min(block, span, windows) > 0
-        return differ
-
-    return moves
-
-
-def _typical_price(block: BarBlock) -> Floats:
-    return block.memo("typical price", lambda: typical_price(block["high"], block["low"], block["close"]))
-
-
-def _typical_prices_of(n: int) -> Moves:
-    """Whether (high + low + close)/3 differs within so many bars."""
-
-    def moves(block: BarBlock) -> npt.NDArray[np.bool_]:
-        price = _typical_price(block)
-        differ: npt.NDArray[np.bool_] = moving_max(block, price, n) > moving_min(block, price, n)
-        return differ
-
-    return moves
-
-
-def _money_flows(block: BarBlock) -> npt.NDArray[np.bool_]:
-    """Whether a dollar or more was traded at a higher or lower typical price than the bar before, in 14 bars."""
-    price = _typical_price(block)
-    change = price - previous(block, price)
-    flow = np.where(np.isnan(change), np.nan, np.where(change != 0, price * block["volume"], 0))
-    flows: npt.NDArray[np.bool_] = moving_sum(block, flow, 14) >= 1
-    return flows
-
-
-def _closes_of(n: int) -> Moves:
-    """Whether close has changed in so many bars, or in all that there are where they are fewer."""
-
-    def moves(block: BarBlock) -> npt.NDArray[np.bool_]:
-        change = block["close"] - previous(block, block["close"])
-        still = run_length(block, ~(np.abs(change) > 0), np.zeros(len(change)), n)
-        return has_changed(block, block["close"]) & (still < n)
-
-    return moves
-
-
-def _rsi_of(n: int) -> Moves:
-    """Whether rsi_14 differs within so many bars."""
-
-    def moves(block: BarBlock) -> npt.NDArray[np.bool_]:
-        rsi = parse("rsi_14").compute(block)
-        differ: npt.NDArray[np.bool_] = moving_max(block, rsi, n) > moving_min(block, rsi, n)
-        return differ
-
-    return moves
-
-
-def _has_range(block: BarBlock) -> npt.NDArray[np.bool_]:
-    """Whether there has been a true range since the series began."""
-    has: npt.NDArray[np.bool_] = parse("atr_14").compute(block) > 0
-    return has
-
-
-_WILDER_14 = 1 - 1 / 14
+from scan_pipeline.features.moving import moving_mean
 
 AVERAGES = (
     *(named(f"sma_{n}", f"ta.sma(close, {n})", formula=f"mean of close over {n} bars") for n in (5, 10, 100, 150)),
@@ -168,39 +76,40 @@ VOLATILITY = (
 )  # fmt: skip
 
 MOMENTUM = (
-    _oscillator("rsi_2", "100 × up / (up + down), Wilder's means of 2 rises and falls of close", "ta.rsi(close, 2)",
-                "TA-Lib RSI; Connors 2008", "0-100", 2 + warm_up(1 / 2), _closes_of(warm_up(1 / 2))),
-    _oscillator("stoch_k_14", "place of close in the range of 14 bars, mean of 3",
-                "ta.stoch(high, low, close, 14, 3, 0, 3, 0).slowk", "TA-Lib STOCH; George Lane", "0-100", 17,
-                _range_of(14, 3)),
-    _oscillator("stoch_d_14", "mean of stoch_k_14 over 3 bars", "ta.stoch(high, low, close, 14, 3, 0, 3, 0).slowd",
-                "TA-Lib STOCH; George Lane", "0-100", 17, _range_of(14, 5)),
-    _oscillator("stochrsi_14", "place of rsi_14 in its range of 14 bars", "ta.stochrsi(close, 14, 14, 3, 0).fastk",
-                "TA-Lib STOCHRSI; Chande and Kroll 1994", "0-100", 14 + 13 + 2 + warm_up(_WILDER_14), _rsi_of(14)),
+    named("rsi_2", "ta.rsi(close, 2)",
+          formula="100 × up / (up + down), Wilder's means of 2 rises and falls of close",
+          source="TA-Lib RSI; Connors 2008"),
+    named("stoch_k_14", "ta.stoch(high, low, close, 14, 3, 0, 3, 0).slowk",
+          formula="place of close in the range of 14 bars, mean of 3", source="TA-Lib STOCH; George Lane"),
+    named("stoch_d_14", "ta.stoch(high, low, close, 14, 3, 0, 3, 0).slowd",
+          formula="mean of stoch_k_14 over 3 bars", source="TA-Lib STOCH; George Lane"),
+    named("stochrsi_14", "ta.stochrsi(close, 14, 14, 3, 0).fastk",
+          formula="place of rsi_14 in its range of 14 bars", source="TA-Lib STOCHRSI; Chande and Kroll 1994"),
     named("macd", "ta.macd(close, 12, 26, 9).macd", formula="exponential mean of close over 12 bars − that over 26"),
     named("macd_signal", "ta.macd(close, 12, 26, 9).macdsignal", formula="exponential mean of macd over 9 bars"),
     named("macd_histogram", "ta.macd(close, 12, 26, 9).macdhist", formula="macd − macd_signal"),
-    _oscillator("adx_14", "Wilder's mean of 100 × |+DI − −DI| / (+DI + −DI)", "ta.adx(high, low, close, 14)",
-                "TA-Lib ADX; Wilder 1978", "0-100", 27 + warm_up(_WILDER_14, _WILDER_14), _has_range),
-    _oscillator("plus_di_14", "100 × Wilder's mean of upward moves of high / that of true_range",
-                "ta.plus_di(high, low, close, 14)", "TA-Lib PLUS_DI; Wilder 1978", "0-100",
-                14 + warm_up(_WILDER_14), _has_range),
-    _oscillator("minus_di_14", "100 × Wilder's mean of downward moves of low / that of true_range",
-                "ta.minus_di(high, low, close, 14)", "TA-Lib MINUS_DI; Wilder 1978", "0-100",
-                14 + warm_up(_WILDER_14), _has_range),
-    _oscillator("cci_20", "(p − mean of p) / (0.015 × mean distance from it), p = (high + low + close)/3, 20 bars",
-                "ta.cci(high, low, close, 20)", "TA-Lib CCI; Lambert 1980", "ratio", 19, _typical_prices_of(20)),
-    _oscillator("mfi_14", "100 × money on rises / money (a dollar or more) on rises and falls of "
-                "(high + low + close)/3, 14 bars",
-                "ta.mfi(high, low, close, volume, 14)", "TA-Lib MFI; Quong and Soudack 1989", "0-100", 14,
-                _money_flows),
+    named("adx_14", "ta.adx(high, low, close, 14)",
+          formula="Wilder's mean of 100 × |+DI − −DI| / (+DI + −DI)", source="TA-Lib ADX; Wilder 1978"),
+    named("plus_di_14", "ta.plus_di(high, low, close, 14)",
+          formula="100 × Wilder's mean of upward moves of high / that of true_range",
+          source="TA-Lib PLUS_DI; Wilder 1978"),
+    named("minus_di_14", "ta.minus_di(high, low, close, 14)",
+          formula="100 × Wilder's mean of downward moves of low / that of true_range",
+          source="TA-Lib MINUS_DI; Wilder 1978"),
+    named("cci_20", "ta.cci(high, low, close, 20)",
+          formula="(p − mean of p) / (0.015 × mean distance from it), p = (high + low + close)/3, 20 bars",
+          source="TA-Lib CCI; Lambert 1980"),
+    named("mfi_14", "ta.mfi(high, low, close, volume, 14)",
+          formula="100 × money on rises / money (a dollar or more) on rises and falls of "
+          "(high + low + close)/3, 14 bars", source="TA-Lib MFI; Quong and Soudack 1989"),
     *(
         named(f"roc_{n}", f"ta.roc(close, {n})", formula=f"100 × (close / close {n} bars ago − 1)")
         for n in (5, 10, 20, 60, 125, 250)
     ),
     named("momentum_10", "ta.mom(close, 10)", formula="close − close 10 bars ago"),
-    _oscillator("williams_r_14", "−100 × (highest high − close) / (highest high − lowest low) of 14 bars",
-                "ta.willr(high, low, close, 14)", "TA-Lib WILLR; Larry Williams", "-100-100", 13, _range_of(14)),
+    named("williams_r_14", "ta.willr(high, low, close, 14)",
+          formula="−100 × (highest high − close) / (highest high − lowest low) of 14 bars",
+          source="TA-Lib WILLR; Larry Williams"),
     named("aroon_up_25", "ta.aroon(high, low, 25).aroonup", formula="100 × (25 − bars since the high of 26) / 25"),
     named("aroon_down_25", "ta.aroon(high, low, 25).aroondown", formula="100 × (25 − bars since the low of 26) / 25"),
     named("aroon_oscillator_25", "ta.aroonosc(high, low, 25)", formula="aroon_up_25 − aroon_down_25"),
@@ -276,7 +185,7 @@ LEVELS = (
 
 BENCHMARK = (
     Feature("benchmark", "the benchmark's close on the bar's session (SCAN_BENCHMARK)", "price_bars", "index", 0,
-            lambda block: block[bars.BENCHMARK], needs_benchmark=True),
+            lambda block: block[BENCHMARK_COLUMN], needs_benchmark=True),
     named("beta_60", "ta.benchmark_beta(close, benchmark, 60)",
           formula="covariance of 60 returns with the benchmark's / variance of the benchmark's"),
     named("correlation_60", "ta.benchmark_correlation(close, benchmark, 60)",

@@ -42,8 +42,9 @@ def features_page() -> str:
     parts = [
         "# Features",
         "Generated from `scan_pipeline/features/`. One number per bar and symbol, of split-adjusted prices as known on "
-        "the session; null until there are enough bars, and where a formula divides by zero. Windows run over the "
-        "symbol's own traded bars, so a session on which it did not trade is not in them. The lookback is the number "
+        "the session; null until there are enough bars, and where a formula divides by zero, as an oscillator's does "
+        "while prices stand still. Windows run over the symbol's own traded bars, so a session on which it did not "
+        "trade is not in them. The lookback is the number "
         "of bars before the session's that a value needs, the warm-up of a recursion included. What depends on where "
         "history begins, whatever the lookback, is marked *: its changes mean something, its level does not.",
         "## Always there",

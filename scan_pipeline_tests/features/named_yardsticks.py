@@ -65,6 +65,19 @@ def true_range_of(bars: Frame) -> Series:
     return highest - pd.concat([bars["low"], before], axis=1).min(axis=1, skipna=False)
 
 
+def rounding_decides(bars: Frame) -> dict[str, Series]:
+    """Bars at which what is compared is equal on paper, so that a value hangs on the last bit."""
+    channels = 2 * spread(bars["close"], 20), 1.5 * windows(true_range_of(bars), 20, np.mean)
+    as_wide = Series(np.isclose(*channels, rtol=1e-12), index=bars.index)
+    typical = (bars["high"] + bars["low"] + bars["close"]) / 3
+    as_dear = (typical.diff() != 0) & (typical.diff().abs() < 1e-12 * typical)
+    return {
+        "squeeze_on": as_wide,
+        "squeeze_fired": as_wide | as_wide.shift(fill_value=False),
+        "mfi_14": as_dear.rolling(14, min_periods=1).max() > 0,
+    }
+
+
 def averages(bars: Frame) -> dict[str, Series]:
     high, low, close, volume = (bars[name] for name in ("high", "low", "close", "volume"))
     typical = (high + low + close) / 3
@@ -155,6 +168,7 @@ def momentum(bars: Frame) -> dict[str, Series]:
     fast = quotient(100 * (close - lowest), highest - lowest)
     slow = fast.rolling(3).mean()
     rsi_14 = rsi(close, 14)
+    rsi_low, rsi_span = rsi_14.rolling(14).min(), rsi_14.rolling(14).max() - rsi_14.rolling(14).min()
     changed = close.diff().ne(0) & close.diff().notna()
     flow = typical * volume
     # TA-Lib begins the fast mean of MACD with the slow one, on the 26th bar.
@@ -180,9 +194,8 @@ def momentum(bars: Frame) -> dict[str, Series]:
         "rsi_2": rsi(close, 2).where(changed.rolling(24, min_periods=1).max() > 0),
         "stoch_k_14": from_bar(slow, 17),
         "stoch_d_14": slow.rolling(3).mean(),
-        "stochrsi_14": from_bar(
-            quotient(100 * (rsi_14 - rsi_14.rolling(14).min()), rsi_14.rolling(14).max() - rsi_14.rolling(14).min()), 29
-        ),
+        # While close stands still, the index moves by rounding alone.
+        "stochrsi_14": from_bar((100 * (rsi_14 - rsi_low) / rsi_span).where(rsi_span > 1e-6), 29),
         "macd": macd.where(signal.notna()),
         "macd_signal": signal,
         "macd_histogram": macd - signal,

