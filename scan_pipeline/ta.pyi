@@ -120,7 +120,7 @@ def adr(high: Series, low: Series, /, timeperiod: int = 14) -> Series: ...
 
 @overload
 def adx(bars: DataFrame, /, timeperiod: int = 14) -> Series:
-    """Average Directional Movement Index.
+    """Average Directional Movement Index; unknown while prices stand still.
 
     Inputs: high, low, close; or a DataFrame with these columns.
     Gives: real (0-100).
@@ -132,7 +132,7 @@ def adx(high: Series, low: Series, close: Series, /, timeperiod: int = 14) -> Se
 
 @overload
 def adxr(bars: DataFrame, /, timeperiod: int = 14) -> Series:
-    """Average Directional Movement Index Rating.
+    """Average Directional Movement Index Rating; unknown while prices stand still.
 
     Inputs: high, low, close; or a DataFrame with these columns.
     Gives: real (0-100).
@@ -323,7 +323,7 @@ def bop(open: Series, high: Series, low: Series, close: Series, /) -> Series: ..
 
 @overload
 def cci(bars: DataFrame, /, timeperiod: int = 14) -> Series:
-    """Commodity Channel Index.
+    """Commodity Channel Index; unknown while prices stand still.
 
     Inputs: high, low, close; or a DataFrame with these columns.
     Gives: real (ratio).
@@ -1086,7 +1086,7 @@ def cmf(bars: DataFrame, /, timeperiod: int = 20) -> Series:
 def cmf(high: Series, low: Series, close: Series, volume: Series, /, timeperiod: int = 20) -> Series: ...
 
 def cmo(close: Series | DataFrame, /, timeperiod: int = 14) -> Series:
-    """Chande Momentum Oscillator.
+    """Chande Momentum Oscillator; unknown while prices stand still.
 
     Inputs: close; or a DataFrame with these columns.
     Gives: real (-100-100).
@@ -1218,7 +1218,7 @@ def dpo(close: Series | DataFrame, /, timeperiod: int = 20) -> Series:
 
 @overload
 def dx(bars: DataFrame, /, timeperiod: int = 14) -> Series:
-    """Directional Movement Index.
+    """Directional Movement Index; unknown while prices stand still.
 
     Inputs: high, low, close; or a DataFrame with these columns.
     Gives: real (0-100).
@@ -1735,7 +1735,7 @@ def medprice(high: Series, low: Series, /) -> Series: ...
 
 @overload
 def mfi(bars: DataFrame, /, timeperiod: int = 14) -> Series:
-    """Money Flow Index.
+    """Money Flow Index; unknown while prices stand still.
 
     Inputs: high, low, close, volume; or a DataFrame with these columns.
     Gives: real (0-100).
@@ -1801,7 +1801,7 @@ def minmaxindex(close: Series | DataFrame, /, timeperiod: int = 30) -> DataFrame
 
 @overload
 def minus_di(bars: DataFrame, /, timeperiod: int = 14) -> Series:
-    """Minus Directional Indicator.
+    """Minus Directional Indicator; unknown while prices stand still.
 
     Inputs: high, low, close; or a DataFrame with these columns.
     Gives: real (0-100).
@@ -1975,7 +1975,7 @@ def pivot(high: Series, low: Series, close: Series, /) -> DataFrame: ...
 
 @overload
 def plus_di(bars: DataFrame, /, timeperiod: int = 14) -> Series:
-    """Plus Directional Indicator.
+    """Plus Directional Indicator; unknown while prices stand still.
 
     Inputs: high, low, close; or a DataFrame with these columns.
     Gives: real (0-100).
@@ -2144,7 +2144,7 @@ def rocr100(close: Series | DataFrame, /, timeperiod: int = 10) -> Series:
     """
 
 def rsi(close: Series | DataFrame, /, timeperiod: int = 14) -> Series:
-    """Relative Strength Index.
+    """Relative Strength Index; unknown while prices stand still.
 
     Inputs: close; or a DataFrame with these columns.
     Gives: real (0-100).
@@ -2330,7 +2330,7 @@ def stoch(
     slowd_period: int = 3,
     slowd_matype: int = 0,
 ) -> DataFrame:
-    """Stochastic.
+    """Stochastic; unknown while prices stand still.
 
     Inputs: high, low, close; or a DataFrame with these columns.
     Gives: slowk (0-100), slowd (0-100).
@@ -2352,7 +2352,7 @@ def stoch(
 
 @overload
 def stochf(bars: DataFrame, /, fastk_period: int = 5, fastd_period: int = 3, fastd_matype: int = 0) -> DataFrame:
-    """Stochastic Fast.
+    """Stochastic Fast; unknown while prices stand still.
 
     Inputs: high, low, close; or a DataFrame with these columns.
     Gives: fastk (0-100), fastd (0-100).
@@ -2378,7 +2378,7 @@ def stochrsi(
     fastd_period: int = 3,
     fastd_matype: int = 0,
 ) -> DataFrame:
-    """Stochastic Relative Strength Index.
+    """Stochastic Relative Strength Index; unknown while prices stand still.
 
     Inputs: close; or a DataFrame with these columns.
     Gives: fastk (0-100), fastd (0-100).
@@ -2645,7 +2645,7 @@ def wclprice(high: Series, low: Series, close: Series, /) -> Series: ...
 
 @overload
 def willr(bars: DataFrame, /, timeperiod: int = 14) -> Series:
-    """Williams' %R.
+    """Williams' %R; unknown while prices stand still.
 
     Inputs: high, low, close; or a DataFrame with these columns.
     Gives: real (-100-100).
