@@ -21,7 +21,7 @@ from scan_pipeline.screening.limits import ScreenLimits
 #: The folder of the checkout: where `data/dagster_home/dagster.yaml` and `workspace.yaml` are.
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 PREFIX = "SCAN_"
-Provider = Literal["demo", "files", "massive"]
+Provider = Literal["demo", "files", "massive", "alpaca"]
 #: What one setting of a nested group is called, by the group's field.
 _NOUNS = {"screen": "limit", "score": "weight", "plan": "rule"}
 
@@ -50,6 +50,44 @@ class Settings(Struct, frozen=True, kw_only=True):
     massive_concurrency: Annotated[int, Meta(ge=1, le=64, description="Calls under way at once.")] = 16
     massive_timeout_seconds: Annotated[float, Meta(gt=0, description="One call; then it is tried again.")] = 30
     massive_tries: Annotated[int, Meta(ge=1, le=20, description="Tries of one call before it is given up.")] = 6
+    alpaca_url: Annotated[str, Meta(pattern=r"^https?://[^/]+$", description="For provider `alpaca`: the vendor.")] = (
+        "https://data.alpaca.markets"
+    )
+    alpaca_feed: Annotated[
+        Literal["sip", "iex"], Meta(description="Whose trades bars are made of: `sip` all exchanges', `iex` one's.")
+    ] = "sip"
+    alpaca_plan: Annotated[
+        str,
+        Meta(
+            pattern=r"^\d+/\d+$",
+            description="Calls that the key allows, CALLS/SECONDS. Time limits and tries are those for `massive`.",
+        ),
+    ] = "200/60"
+    alpaca_symbols: Annotated[int, Meta(ge=1, le=1_000, description="Symbols that one call asks for at most.")] = 200
+    refresh_budget_calls: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="For a provider that is asked by the symbol (`alpaca`): calls for bars in one run, tries and "
+            "pages included; 0: no limit. What it does not suffice for keeps the bars that are held.",
+        ),
+    ] = 0
+    refresh_max_age_sessions: Annotated[
+        int,
+        Meta(ge=0, description="The same: a symbol is due so many sessions after it was last asked for; 0: always."),
+    ] = 0
+    refresh_top_dollar_volume: Annotated[
+        int,
+        Meta(ge=0, description="So many symbols of the highest mean dollar volume are always asked for, and first."),
+    ] = 0
+    refresh_sample_share: Annotated[
+        float, Meta(ge=0, le=1, description="The share of symbols that are not due yet which is asked for by lot.")
+    ] = 0.0
+    refresh_seed: Annotated[int, Meta(description="Another number draws other lots.")] = 0
+    watchlist: Annotated[
+        Path | None,
+        Meta(description="Symbols to always ask for, and first: a CSV file `symbol,note`; else data/watchlist.csv."),
+    ] = None
     correction_sessions: Annotated[
         int, Meta(ge=0, le=20, description="Sessions before a night's that are fetched again, for corrections.")
     ] = 3
@@ -188,6 +226,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.data_dir / "deny_list.csv"
 
     @property
+    def watchlist_path(self) -> Path:
+        """Symbols that are always asked for, where calls are few. Optional."""
+        return self.watchlist or self.data_dir / "watchlist.csv"
+
+    @property
     def dagster_home(self) -> Path:
         """`DAGSTER_HOME` where it is set, else `dagster_home` in the data folder."""
         return Path(os.environ.get("DAGSTER_HOME") or self.data_dir / "dagster_home").absolute()
@@ -210,9 +253,29 @@ def massive_key() -> str:
             "SCAN_PROVIDER=massive needs a key: set MASSIVE_API_KEY in the environment or in .env. "
             "https://massive.com gives one away."
         )
+    return _clean("MASSIVE_API_KEY", key)
+
+
+#: The variables of Alpaca's key, by the names of the headers in which they travel.
+ALPACA_KEYS = {"APCA-API-KEY-ID": "APCA_API_KEY_ID", "APCA-API-SECRET-KEY": "APCA_API_SECRET_KEY"}
+
+
+def alpaca_keys() -> dict[str, str]:
+    """The two parts of Alpaca's key, by header. Raises SettingsError where one is missing; see `massive_key`."""
+    given = _variables()
+    missing = [variable for variable in ALPACA_KEYS.values() if not given.get(variable)]
+    if missing:
+        raise SettingsError(
+            f"SCAN_PROVIDER=alpaca needs a key of two parts: set {' and '.join(missing)} in the environment or in "
+            ".env. https://alpaca.markets gives one away."
+        )
+    return {header: _clean(variable, given[variable] or "") for header, variable in ALPACA_KEYS.items()}
+
+
+def _clean(variable: str, key: str) -> str:
     key = key.strip()
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise SettingsError("MASSIVE_API_KEY holds characters that no key has: blanks or line breaks. Set it again.")
+        raise SettingsError(f"{variable} holds characters that no key has: blanks or line breaks. Set it again.")
     return key
 
 

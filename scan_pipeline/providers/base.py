@@ -7,7 +7,7 @@ and one line in `providers/__init__.py`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import duckdb
 
@@ -59,19 +59,12 @@ class Snapshot(Delivery, Protocol):
         """The instant that its newest row is of, where it tells; aware."""
 
 
-class Provider(Protocol):
-    """A source of bars, splits and reference data."""
+class Source(Protocol):
+    """What every source of bars has besides them: splits, reference data, and what it cost."""
 
     @property
     def name(self) -> str:
         """The value of SCAN_PROVIDER that chooses it."""
-
-    def deliveries(self, sessions: Sequence[date], previous: date) -> Iterator[tuple[Sequence[date], date, Delivery]]:
-        """What it has for `sessions` (consecutive), cut into parts of consecutive sessions, as they come.
-
-        Each part comes with the session before it: rows dated after that one and up to the part's last session
-        belong to the part, rows on closed days in between included. A session it knows nothing of is in a part too.
-        """
 
     def snapshot(self, session: date) -> Snapshot | None:
         """The bars so far of a session that is open, of the whole market, in one call; None if it has no snapshots.
@@ -113,3 +106,52 @@ class Provider(Protocol):
 
     def held(self) -> tuple[date, date] | None:
         """The first and the last date it has bars for, where it can tell cheaply."""
+
+
+class Provider(Source, Protocol):
+    """A source that has the whole market of a session at once."""
+
+    def deliveries(self, sessions: Sequence[date], previous: date) -> Iterator[tuple[Sequence[date], date, Delivery]]:
+        """What it has for `sessions` (consecutive), cut into parts of consecutive sessions, as they come.
+
+        Each part comes with the session before it: rows dated after that one and up to the part's last session
+        belong to the part, rows on closed days in between included. A session it knows nothing of is in a part too.
+        """
+
+
+@runtime_checkable
+class SymbolProvider(Source, Protocol):
+    """A source that is asked by the symbol, some symbols a call."""
+
+    def symbols_per_call(self, first: date, last: date) -> int:
+        """How many symbols one call takes for the sessions from `first` to `last`."""
+
+    def deliveries_of(
+        self, wanted: Sequence[tuple[str, date]], last: date, most_calls: int | None
+    ) -> Iterator["SymbolDelivery"]:
+        """Bars of each symbol from the day that it comes with to `last`, about in that order, as parts come.
+
+        Days are cut into calls by the earliest of a call's symbols. A part could not be had where `missing` says so. At
+        most `most_calls` calls are made, all tries counted: what they do not suffice for is in no part. Raises
+        ProviderError for a refusal that concerns all; what came before has been handed over.
+        """
+
+
+class SymbolDelivery(Delivery, Protocol):
+    """All rows of some symbols, of the days that were asked for."""
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """The symbols that were asked for: one without a row has no bar."""
+
+    @property
+    def first(self) -> date:
+        """The day from which on."""
+
+    @property
+    def unknown(self) -> Sequence[str]:
+        """Those of them that are no symbols to the vendor."""
+
+    @property
+    def missing(self) -> str:
+        """Why they could not be had; empty: they were."""

@@ -48,14 +48,14 @@ class Plan:
 PLANS = {"basic": Plan("basic", 5, 60), "paid": Plan("paid", 95, 1)}
 
 
-def plan_named(name: str) -> Plan:
-    """One of PLANS, or a plan of its own: `CALLS/SECONDS`."""
+def plan_named(name: str, setting: str = "SCAN_MASSIVE_PLAN") -> Plan:
+    """One of PLANS, or a plan of its own: `CALLS/SECONDS`. `setting` is the variable that names it."""
     if name in PLANS:
         return PLANS[name]
     calls, seconds = name.split("/")
     plan = Plan(name, int(calls), float(seconds))
     if plan.calls < 1 or plan.seconds <= 0:
-        raise ProviderError(f"SCAN_MASSIVE_PLAN={name} allows no call in no time. Give CALLS/SECONDS, both from 1.")
+        raise ProviderError(f"{setting}={name} allows no call in no time. Give CALLS/SECONDS, both from 1.")
     return plan
 
 
@@ -75,8 +75,21 @@ class TransientError(Exception):
         self.wait = wait
 
 
+class RefusedError(ProviderError):
+    """The vendor understood, and says no: `status`, and `said`, its words without the key."""
+
+    def __init__(self, words: str, status: int, said: str) -> None:
+        super().__init__(words)
+        self.status = status
+        self.said = said
+
+
 class GivenUpError(ProviderError):
     """All tries for one address failed, each in a way that another might have mended."""
+
+
+class BudgetSpentError(ProviderError):
+    """As many calls as were allowed have been made; this one was not."""
 
 
 @dataclass
@@ -90,8 +103,16 @@ class VendorClient:
     concurrency: int
     timeout_seconds: float
     tries: int
-    #: The settings to name when the vendor refuses.
+    #: What to name when the vendor refuses: the key's variable, the address's, and what mends a plan that is too small.
     key_setting: str = "MASSIVE_API_KEY"
+    url_setting: str = "SCAN_MASSIVE_URL"
+    plan_mend: str = (
+        "The plan does not include this. Choose sessions within it, or another plan, and set SCAN_MASSIVE_PLAN to it."
+    )
+    #: How the key travels, where that is not as a bearer's: headers, secret all of them.
+    key_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: Calls that may be made, other tries included; None: as many as it takes.
+    most_calls: int | None = None
     user_agent: str = "scan_pipeline"
     #: Other addresses of the same vendor, which the next page may be named by. It is asked for at `base_url`.
     aliases: Sequence[str] = ()
@@ -99,9 +120,9 @@ class VendorClient:
     _waiting: int = 0
     _waiting_since: float = 0.0
     _waited: float = 0.0
-    _http: aiohttp.ClientSession | None = None
+    _http: aiohttp.ClientSession | None = field(default=None, repr=False)
     _limiter: Limiter | None = None
-    _slots: asyncio.Semaphore = field(init=False)
+    _slots: asyncio.Semaphore = field(init=False, repr=False)
 
     @property
     def waited_seconds(self) -> float:
@@ -119,7 +140,9 @@ class VendorClient:
         timeout = aiohttp.ClientTimeout(total=self.timeout_seconds)
         connector = aiohttp.TCPConnector(limit=self.concurrency)
         headers = {"Accept-Encoding": "gzip", "User-Agent": self.user_agent}
-        if self.key:
+        if self.key_headers:
+            headers |= self.key_headers
+        elif self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         try:
             async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as self._http:
@@ -159,6 +182,9 @@ class VendorClient:
 
     async def _ask(self, url: str, parameters: Mapping[str, str], attempt: int) -> bytes:
         assert self._http
+        # Those that wait for their turn will go: they count.
+        if self.most_calls is not None and self.calls + self._waiting >= self.most_calls:
+            raise BudgetSpentError(f"All {self.most_calls} calls that were allowed have been made.")
         await self._wait_for_the_plan()
         self.calls += 1
         async with self._http.get(url, params=parameters) as response:
@@ -181,7 +207,10 @@ class VendorClient:
 
     def _refusal(self, status: int, body: str, retry_after: str | None, attempt: int) -> Exception:
         """What a status other than 200 means: an error for a person, or one for another try."""
-        said = (body.replace(self.key, "…") if self.key else body)[:200]
+        said = body
+        for secret in filter(None, (self.key, *self.key_headers.values())):
+            said = said.replace(secret, "…")
+        said = said[:200]
         if status == 429:
             wait = _seconds(retry_after)
             if wait is None:
@@ -191,17 +220,13 @@ class VendorClient:
             return TransientError("429, too many requests", wait)
         if status >= 500 or status == 408:
             return TransientError(f"{status}: {said}", _seconds(retry_after))
-        if not self.key:
+        if not self.key and not self.key_headers:
             return ProviderError(f"{self.base_url} refuses with {status}: {said}")
         refusal = f"{self.base_url} refuses with {status}: {said}"
         if status == 403:
-            return NotInPlanError(
-                refusal,
-                "The plan does not include this. Choose sessions within it, or another plan, and set "
-                "SCAN_MASSIVE_PLAN to it.",
-            )
-        unknown_key = f"The key is not known. Correct {self.key_setting}."
-        return ProviderError(f"{refusal} {unknown_key if status == 401 else 'Check SCAN_MASSIVE_URL.'}")
+            return NotInPlanError(refusal, self.plan_mend)
+        mend = f"The key is not known. Correct {self.key_setting}." if status == 401 else f"Check {self.url_setting}."
+        return RefusedError(f"{refusal} {mend}", status, said)
 
 
 def _seconds(retry_after: str | None) -> float | None:

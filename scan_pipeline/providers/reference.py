@@ -53,11 +53,11 @@ class FetchedList:
 class ReferenceLists:
     """The sources together: what is due is fetched, whatever fails is said, and the rest is used.
 
-    `ask` makes a client for a keyless source, by its address. `has_contact`: the SEC may be asked. `latest_closed`
-    tells the last session that has closed.
+    `make_vendor` makes a client of the vendor, None where it has no lists; `ask` one of a keyless source, by its
+    address. `has_contact`: the SEC may be asked. `latest_closed` tells the last session that has closed.
     """
 
-    make_vendor: Callable[[], VendorClient]
+    make_vendor: Callable[[], VendorClient] | None
     ask: Callable[[str], VendorClient]
     has_contact: bool
     days: int
@@ -100,7 +100,9 @@ class ReferenceLists:
         nasdaq, sec_files, _ = self.addresses
         before = self.calls
         day, source = session, "massive"
-        found = await self._try(source, day, self.make_vendor(), lambda client: vendor_listings(client, session))
+        found: list[Listing] = []
+        if self.make_vendor:
+            found = await self._try(source, day, self.make_vendor(), lambda client: vendor_listings(client, session))
         if not found and session != self.latest_closed() and (today - session).days >= self.days:
             self._say(f"no list of {session} was to be had: NASDAQ Trader and the SEC have only today's")
             return
