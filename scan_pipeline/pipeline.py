@@ -24,8 +24,9 @@ worked on in batches, whose size bounds memory.
 This is the only room that joins the layers. It knows no Dagster: `defs/` calls it, and so can a notebook.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any
@@ -33,12 +34,14 @@ from typing import Any
 import duckdb
 
 from scan_pipeline.changes.deltas import Deltas, compute_deltas, is_scanned
+from scan_pipeline.changes.refresh import OVER_BUDGET, Policy
+from scan_pipeline.changes.watchlist import read_watchlist
 from scan_pipeline.errors import IngestError, SessionError
 from scan_pipeline.features import catalogue, market_context
 from scan_pipeline.features.bars import PRICE_COLUMNS
 from scan_pipeline.progress import Monitor
 from scan_pipeline.providers import WITH_SNAPSHOTS, make_provider
-from scan_pipeline.providers.base import Provider
+from scan_pipeline.providers.base import Provider, Source, SymbolDelivery, SymbolProvider
 from scan_pipeline.scanners.preparing import Demand, demand, versions_of_code
 from scan_pipeline.scanners.registry import SqlScanner, find_scanners
 from scan_pipeline.screening.limits import ScreenLimits
@@ -47,13 +50,15 @@ from scan_pipeline.sessions import NEW_YORK, Calendar, utc_now
 from scan_pipeline.settings import Settings
 from scan_pipeline.stages.groups import make_groups
 from scan_pipeline.stages.measure import measure
+from scan_pipeline.stages.refresh import RefreshPlan, find_priorities, plan_refresh
 from scan_pipeline.stages.scan import ScannedSession, ScanRules, scan_group
-from scan_pipeline.store.bars import IngestedSession, read_accounts, read_provisional, take_in
+from scan_pipeline.store.bars import IngestedSession, Refreshed, read_accounts, read_provisional, take_in
 from scan_pipeline.store.connection import Connection, Store
 from scan_pipeline.store.corrections import Due, due, loses_bars
 from scan_pipeline.store.features import kept_columns
 from scan_pipeline.store.history import data_versions, read_block
 from scan_pipeline.store.reference import UniverseSession, build_universe, record_splits
+from scan_pipeline.store.refreshes import NOT_HAD, LosesBarsError, mark_deltas, note_left_out, take_in_symbols
 
 
 @dataclass(frozen=True)
@@ -95,23 +100,26 @@ class Pipeline:
             on_wait=self.monitor.say,
         )
 
-    def provider(self) -> Provider:
+    def provider(self) -> Provider | SymbolProvider:
         """Where bars come from, as the settings say."""
         return make_provider(self.settings, self.calendar)
 
-    def record_splits(self, provider: Provider | None = None) -> int:
+    def record_splits(self, provider: Source | None = None) -> int:
         """Step 1. The number of split events held afterwards."""
         provider = provider or self.provider()
         self._refuse_to_mix(provider)
         provider.prepare("splits", self._fetched(), ())
         with self.monitor.stage("splits", 0, "events") as stage, self.store.write() as connection:
             splits = provider.splits(connection)
+            if splits is None:
+                for words in provider.sources:
+                    self.monitor.say(words)
             held = record_splits(connection, splits if splits is not None else _no_splits(connection))
             stage.done = held
         return held
 
     def ingest(
-        self, sessions: Sequence[date], run_id: str, provider: Provider | None = None
+        self, sessions: Sequence[date], run_id: str, provider: Provider | SymbolProvider | None = None
     ) -> Iterator[IngestedSession]:
         """Step 2. Replaces the sessions' bars, a part at a time, each in one transaction, and says what became of each.
 
@@ -125,6 +133,9 @@ class Pipeline:
         self.calendar.require_closed(sessions, self.clock())
         provider = provider or self.provider()
         self._refuse_to_mix(provider)
+        if isinstance(provider, SymbolProvider):
+            yield from self._ingest_by_symbol(sessions, run_id, provider)
+            return
         empty: list[date] = []
         asked = self._due(sessions) if provider.is_metered else Due(sorted(sessions))
         yield from asked.settled
@@ -152,7 +163,130 @@ class Pipeline:
         if empty:
             raise IngestError(self._nothing_delivered(provider, empty))
 
-    def ingest_provisional(self, session: date, run_id: str, provider: Provider | None = None) -> IngestedSession:
+    def _ingest_by_symbol(
+        self, sessions: Sequence[date], run_id: str, provider: SymbolProvider
+    ) -> Iterator[IngestedSession]:
+        """Step 2 where a call brings some symbols. Each call's symbols are replaced in one transaction of their own."""
+        given, now = self.settings, self.clock()
+        # Who is listed must be known before anybody is asked for.
+        closed = sorted({*sessions, self.calendar.latest_closed(now)})
+        provider.prepare("reference", self._fetched(), closed)
+        with self.store.write() as connection:
+            provider.reference(connection)
+            plan = plan_refresh(
+                connection, sessions, read_accounts(connection), self.calendar, self._policy(),
+                read_watchlist(given.watchlist_path), given.correction_sessions, provider.symbols_per_call,
+                given.refresh_budget_calls,
+            )  # fmt: skip
+        if not plan.decisions and not plan.settled:
+            raise IngestError(
+                f"No symbol is known to ask '{provider.name}' for. {'; '.join(provider.sources)}. Try again when a "
+                f"list of symbols can be had, or write some into {given.watchlist_path}."
+            )
+        landed: set[str] = set()
+        failed: dict[str, str] = {}
+        revised: Counter[date] = Counter()
+        asked_at = now.astimezone(UTC).replace(tzinfo=None)
+        with self.monitor.stage("ingest", len(plan.asked), "symbols") as stage:
+            budget = given.refresh_budget_calls or None
+            for part in provider.deliveries_of(plan.asked, plan.sessions[-1], budget):
+                if part.missing:
+                    failed |= dict.fromkeys(part.symbols, part.missing)
+                else:
+                    days = [day for day in plan.sessions if day >= part.first]
+                    took = self._take_in_symbols(part, days, plan, asked_at, run_id)
+                    landed |= {*part.symbols}
+                    revised.update({one.session: one.revised for one in took})
+                if part.unknown:
+                    self.monitor.say(f"No symbols to '{provider.name}': {', '.join(part.unknown)}")
+                stage.advance(len(part.symbols), provider.note(0))
+        refreshed = self._note_refresh(plan, landed, failed, run_id)
+        with self.store.read() as connection:
+            accounts = read_accounts(connection)
+        self.monitor.say(f"{max(sessions)}: {refreshed}")
+        for day, count in sorted(revised.items()):
+            if count:
+                self.monitor.say(f"{count:,} bars of {day} were revised; see bar_revisions.")
+        for day in sorted(sessions):
+            if day in accounts:
+                yield replace(
+                    accounts[day][1], revised=revised[day], was_held=day not in revised, refresh=refreshed
+                )  # fmt: skip
+        if empty := [day for day in sorted(sessions) if day not in accounts]:
+            raise IngestError(self._nothing_delivered(provider, empty))
+        if failed:
+            reasons = Counter(failed.values()).most_common(2)
+            raise IngestError(
+                f"{len(failed):,} symbols could not be had of '{provider.name}'. "
+                f"{' '.join(reason for reason, _ in reasons)} What arrived is kept; the same command fetches the rest."
+            )
+
+    def _take_in_symbols(
+        self, part: SymbolDelivery, days: list[date], plan: RefreshPlan, asked_at: datetime, run_id: str
+    ) -> list[IngestedSession]:
+        """Take in a call's symbols; a session of which that would lose bars stays as it is."""
+        left_alone = list(plan.left_alone)
+        while days:
+            with self.store.write() as connection:
+                try:
+                    return take_in_symbols(
+                        connection, part, days, left_alone, plan.reasons, self.settings.max_rejected_share, asked_at,
+                        run_id,
+                    )  # fmt: skip
+                except LosesBarsError as error:
+                    connection.rollback()
+                    connection.begin()
+                    lost = error.lost
+            for day, count in sorted(lost.items()):
+                self.monitor.say(
+                    f"The correction of {day} is not taken for {len(part.symbols):,} symbols, whose bars stand: "
+                    f"{count:,} of them would be lost."
+                )
+            days = [day for day in days if day not in lost]
+            left_alone += lost
+        return []
+
+    def _note_refresh(
+        self, plan: RefreshPlan, landed: Collection[str], failed: Collection[str], run_id: str
+    ) -> Refreshed:
+        """Note who was left out and why, and count them. Those for whom the calls did not suffice are over budget."""
+        left_out = {
+            one.symbol: (
+                NOT_HAD if one.symbol in failed else OVER_BUDGET if one.refreshed else one.reason, one.priority
+            )
+            for one in plan.decisions
+            if one.symbol not in landed
+        }  # fmt: skip
+        with self.store.write() as connection:
+            note_left_out(connection, plan.settled_at, left_out, run_id)
+        ages = [plan.ages[symbol] for symbol in left_out]
+        return Refreshed(
+            listed=len(plan.decisions) + plan.settled,
+            refreshed=len(landed),
+            settled=plan.settled,
+            left_out=dict(Counter(reason for reason, _ in left_out.values()).most_common()),
+            oldest=None if None in ages else max((age for age in ages if age is not None), default=None),
+            budget_calls=self.settings.refresh_budget_calls,
+        )
+
+    def _policy(self) -> Policy:
+        given = self.settings
+        return Policy(
+            given.refresh_max_age_sessions, given.refresh_top_dollar_volume, given.refresh_sample_share,
+            given.refresh_seed,
+        )  # fmt: skip
+
+    def _priorities(self, connection: Connection, session: date) -> dict[str, str]:
+        """Why symbols come first, where the settings ask for that."""
+        given = self.settings
+        watched = read_watchlist(given.watchlist_path)
+        if not (watched or given.refresh_top_dollar_volume or given.refresh_budget_calls):
+            return {}
+        return find_priorities(connection, session, self.calendar, self._policy(), watched)
+
+    def ingest_provisional(
+        self, session: date, run_id: str, provider: Provider | SymbolProvider | None = None
+    ) -> IngestedSession:
         """Step 2 while the session is open: replaces its bars by those so far, in one transaction, from one call.
 
         They are marked as provisional until `ingest` replaces them. An earlier session whose bars still are is taken in
@@ -215,7 +349,7 @@ class Pipeline:
         return due(sessions, held, self.calendar, given.correction_sessions, given.max_rejected_share, provisional)
 
     def _say_refused(
-        self, session: date, landed: Sequence[IngestedSession], before: IngestedSession, provider: Provider
+        self, session: date, landed: Sequence[IngestedSession], before: IngestedSession, provider: Source
     ) -> None:
         came = f"{landed[0].bars:,} good bars" if landed else provider.missing.get(session, "nothing")
         self.monitor.say(
@@ -234,7 +368,7 @@ class Pipeline:
             ).fetchall()
         return dict(rows)
 
-    def build_universe(self, sessions: Sequence[date], provider: Provider | None = None) -> list[UniverseSession]:
+    def build_universe(self, sessions: Sequence[date], provider: Source | None = None) -> list[UniverseSession]:
         """Step 3. Replaces the universe of the sessions. Before the close, the lists that are held do."""
         self._require_bars(sessions)
         provider = provider or self.provider()
@@ -272,6 +406,7 @@ class Pipeline:
         keep = self.settings.keep_features_sessions
         kept = sorted(sessions)[-keep:] if keep else []
         found = []
+        now = self.clock().astimezone(UTC).replace(tzinfo=None)
         with self.monitor.stage("changes", len(kept), "sessions") as stage, self.store.write() as connection:
             are_kept = wanted.names <= kept_columns(connection)
             for group in make_groups(self.calendar, kept, wanted.history_sessions):
@@ -283,6 +418,7 @@ class Pipeline:
                             code_versions=code_versions, are_features_kept=are_kept, run_id=run_id,
                         )
                     )  # fmt: skip
+                    mark_deltas(connection, session, self._priorities(connection, session), now)
                     stage.advance(1)
         for one in found:
             self.monitor.say(f"{one.session}: {one}")
@@ -382,7 +518,7 @@ class Pipeline:
         for _, run in groupby(pairs, key=lambda pair: pair[1]):
             yield [session for session, _ in run]
 
-    def _refuse_to_mix(self, provider: Provider) -> None:
+    def _refuse_to_mix(self, provider: Source) -> None:
         """The demo market's symbols are made up; a database holds them or real ones, never both."""
         if not self.store.exists:
             return
@@ -395,7 +531,7 @@ class Pipeline:
                 f"'{provider.name}': made-up and real symbols do not mix. Set SCAN_DATA_DIR to another folder."
             )
 
-    def _nothing_delivered(self, provider: Provider, empty: Sequence[date]) -> str:
+    def _nothing_delivered(self, provider: Source, empty: Sequence[date]) -> str:
         listed = ", ".join(map(str, empty[:5])) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
         held = provider.held()
         if provider.is_metered:

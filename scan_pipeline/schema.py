@@ -10,7 +10,7 @@ because a session is always replaced as a whole, in one transaction.
 
 from dataclasses import dataclass
 
-VERSION = 5
+VERSION = 6
 
 
 @dataclass(frozen=True)
@@ -283,6 +283,12 @@ SCAN_RESULTS = Table(
         ),
         Column("provisional", "BOOLEAN", "Whether the scan read bars that were taken before their session's close."),
         KIND,
+        Column(
+            "stale_since",
+            "TIMESTAMP",
+            "When the symbol's bar of the session was last asked for, in UTC, if the latest ingest left it out for its "
+            "budget or its age; null: it is of the latest ingest.",
+        ),
     ),
 )
 SCANNER_OUTCOMES = Table(
@@ -374,6 +380,30 @@ INCREMENTAL_DELTAS = Table(
         *FINGERPRINTS,
         Column("data_version", "VARCHAR", "Hash of what a scan would read, as in `scan_results`."),
         Column("cached_run_id", "VARCHAR", "The run whose scan is cached."),
+        RUN_ID,
+        Column("priority", "VARCHAR", "Why it is always asked for, as in `symbol_refreshes`; null: it is not."),
+        Column("refreshed", "BOOLEAN", "Whether the latest ingest of the session asked for its bar."),
+        Column("refresh_reason", "VARCHAR", "Why, or why not; `whole market` where one call brings everybody."),
+        Column("refreshed_at", "TIMESTAMP", "When a bar of it was last asked for, in UTC; null: never."),
+        Column("refresh_age_hours", "DOUBLE", "How long ago that is.", "hours"),
+    ),
+)
+SYMBOL_REFRESHES = Table(
+    "symbol_refreshes",
+    "For a provider that is asked by the symbol: who was asked for of a session, who was not, and why.",
+    ("session", "symbol"),
+    (
+        SESSION,
+        SYMBOL,
+        Column("refreshed", "BOOLEAN", "Whether the latest ingest of the session asked for it."),
+        Column(
+            "reason",
+            "VARCHAR",
+            "watchlist, recent hit, top dollar volume, changed, age or sample; not refreshed: over budget, "
+            "fresh enough, or not to be had.",
+        ),
+        Column("priority", "VARCHAR", "The first of those reasons for which it is always asked for; null: of none."),
+        Column("refreshed_at", "TIMESTAMP", "When its bar of the session was last asked for, in UTC; null: never."),
         RUN_ID,
     ),
 )
@@ -534,6 +564,7 @@ TABLES = (
     SHARES_OUTSTANDING,
     SCAN_FINGERPRINTS,
     INCREMENTAL_DELTAS,
+    SYMBOL_REFRESHES,
     HIT_CHANGES,
     INTRADAY_BARS,
     INTRADAY_SESSIONS,

@@ -21,6 +21,7 @@ import numpy as np
 from scan_pipeline.changes.fingerprints import compute_fingerprints
 from scan_pipeline.features.version import features_version
 from scan_pipeline.store.connection import Connection
+from scan_pipeline.store.refreshes import marks_stand
 
 CHANGES = ("new_bar", "listed", "delisted", "split", "revised", "screen", "reference", "scanner", "none")
 
@@ -90,7 +91,8 @@ select $session, symbol, change,
         else 'name, exchange, sector or market cap is another'
     end as why,
     scanned_at as cached_since, epoch($now - scanned_at) / 3600 as age_hours, bars, splits, reference, screen,
-    $data_version, $cached_run_id, $run_id
+    $data_version, $cached_run_id, $run_id,
+    null, true, 'whole market', $ingested_at, epoch($now - $ingested_at) / 3600
 from compared order by symbol
 """
 
@@ -98,7 +100,8 @@ _NOTHING_CHANGED = """
 insert into incremental_deltas
 select $session, symbol, 'none', false,
     case when screen then 'nothing that it is made of changed' else 'left out by the screen, as before' end,
-    scanned_at, epoch($now - scanned_at) / 3600, bars, splits, reference, screen, $data_version, run_id, $run_id
+    scanned_at, epoch($now - scanned_at) / 3600, bars, splits, reference, screen, $data_version, run_id, $run_id,
+    null, true, 'whole market', $ingested_at, epoch($now - $ingested_at) / 3600
 from scan_fingerprints where session = $session order by symbol
 """
 
@@ -127,6 +130,7 @@ def compute_deltas(
         "now": datetime.now(UTC).replace(tzinfo=None),
         "data_version": data_version,
         "run_id": run_id,
+        "ingested_at": _ingested_at(connection, session),
     }
     if cached_run_id and same_data and same_scanners and are_features_kept:
         connection.execute(_NOTHING_CHANGED, given)
@@ -172,8 +176,10 @@ def read_standing(connection: Connection, session: date, data_version: str) -> d
 
 def is_scanned(connection: Connection, session: date, data_version: str, code_versions: Mapping[str, str]) -> bool:
     """Whether the last scan of the session read this data, ran these scanners, and is what a scan would give now."""
-    return _cached_run(connection, session) is not None and all(
-        _what_is_the_same(connection, session, data_version, code_versions)
+    return (
+        _cached_run(connection, session) is not None
+        and all(_what_is_the_same(connection, session, data_version, code_versions))
+        and marks_stand(connection, session)
     )
 
 
@@ -219,6 +225,12 @@ def _cached_run(connection: Connection, session: date) -> str | None:
         "select any_value(run_id) from scan_fingerprints where session = ? and engine = ?",
         [session, features_version()],
     ).fetchone()
+    return row[0] if row else None
+
+
+def _ingested_at(connection: Connection, session: date) -> datetime | None:
+    """When the session's bars were taken in (UTC)."""
+    row = connection.execute("select ingested_at from ingested_sessions where session = ?", [session]).fetchone()
     return row[0] if row else None
 
 

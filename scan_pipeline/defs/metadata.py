@@ -9,13 +9,13 @@ from typing import Any
 import dagster as dg
 
 from scan_pipeline.changes.deltas import Deltas
-from scan_pipeline.providers.base import Provider
+from scan_pipeline.providers.base import Source
 from scan_pipeline.python_pipeline import PythonRun
 from scan_pipeline.report.hits import said_provisional
 from scan_pipeline.screening.screen import REASONS, Funnel
 from scan_pipeline.script_pipeline import ScriptRun
 from scan_pipeline.stages.scan import ScannedSession
-from scan_pipeline.store.bars import IngestedSession
+from scan_pipeline.store.bars import IngestedSession, Refreshed
 from scan_pipeline.store.reference import UniverseSession
 
 #: Hits of each scanner that the UI's table lists.
@@ -34,6 +34,19 @@ def ingested(one: IngestedSession) -> dict[str, Any]:
         "revised": one.revised,
         **({"not_fetched": "It is held, and the vendor no longer changes it."} if one.was_held else {}),
         **{f"rejected_{rule}": count for rule, count in one.rejected.items()},
+        **(_refreshed(one.refresh) if one.refresh else {}),
+    }
+
+
+def _refreshed(one: Refreshed) -> dict[str, Any]:
+    """How far the calls of the whole run went, where a provider is asked by the symbol."""
+    return {
+        "symbols": one.listed,
+        "symbols_refreshed": one.refreshed,
+        "symbols_settled": one.settled,
+        "cached_share": round(one.cached_share, 4),
+        "refresh": str(one),
+        **{f"left_out_{reason.replace(' ', '_')}": count for reason, count in one.left_out.items()},
     }
 
 
@@ -42,7 +55,7 @@ def provisional(session: date, snapshot_at: datetime | None) -> dict[str, Any]:
     return {"provisional": True, "as_of": said_provisional(session, snapshot_at)} if snapshot_at else {}
 
 
-def calls(provider: Provider) -> dict[str, Any]:
+def calls(provider: Source) -> dict[str, Any]:
     """Calls made to the vendor for all sessions of the step together; nothing where calls are free."""
     sources = {"sources": "; ".join(provider.sources)} if provider.sources else {}
     return {"calls": provider.calls, **sources} if provider.is_metered else {}

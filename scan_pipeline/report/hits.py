@@ -16,7 +16,7 @@ from scan_pipeline.store.connection import Connection
 
 #: The columns that every hit has; a scanner's own follow.
 COMMON = ("session", "scanner", "rank", "symbol", "name", "score")
-VERSIONS = ("code_version", "data_version", "run_id", "provisional")
+VERSIONS = ("code_version", "data_version", "run_id", "provisional", "stale_since")
 
 
 def latest_scanned(connection: Connection) -> date | None:
@@ -32,7 +32,7 @@ def read_hits(
     cursor = connection.execute(
         """
         select session, scanner, rank, symbol, name, score, details, code_version, data_version, run_id,
-            scan_results.provisional
+            scan_results.provisional, stale_since
         from scan_results left join universe using (session, symbol)
         where session = $session and ($scanner is null or scanner = $scanner) and ($symbol is null or symbol = $symbol)
         order by scanner, rank
@@ -85,11 +85,11 @@ def write_parquet(hits: list[dict[str, Any]], out: BinaryIO) -> None:
         writer.execute(
             "create table hits (session DATE, scanner VARCHAR, rank INTEGER, symbol VARCHAR, name VARCHAR, "
             "score DOUBLE, details JSON, code_version VARCHAR, data_version VARCHAR, run_id VARCHAR, "
-            "provisional BOOLEAN)"
+            "provisional BOOLEAN, stale_since TIMESTAMP)"
         )
         if hits:
             writer.executemany(
-                "insert into hits values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert into hits values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [[*(hit[name] for name in COMMON), json.dumps(hit["details"]), *(hit[name] for name in VERSIONS)]
                  for hit in hits],
             )  # fmt: skip

@@ -35,13 +35,18 @@ def print_hits(
 
 def _hit_table(hits: Sequence[Mapping[str, Any]]) -> Table:
     own = list(dict.fromkeys(name for hit in hits for name in hit["details"]))
+    stale = any(hit["stale_since"] for hit in hits)
     table = Table(box=None, pad_edge=False)
     for name in ("rank", "symbol", "name"):
         table.add_column(name, justify="right" if name == "rank" else "left", no_wrap=True, max_width=26)
     for name in own:
         table.add_column(name, justify="right")
+    if stale:
+        table.add_column("stale since (UTC)")
     for hit in hits:
-        cells = (number(hit["details"].get(name)) for name in own)
+        cells = [number(hit["details"].get(name)) for name in own]
+        if stale:
+            cells.append(f"{hit['stale_since']:%Y-%m-%d %H:%M}" if hit["stale_since"] else "")
         table.add_row(str(hit["rank"]), escape(hit["symbol"]), escape(hit["name"] or ""), *cells)
     return table
 

@@ -1,11 +1,12 @@
 """Bars in the store: taking a delivery in, and reading history out.
 
 Taking in: a delivery's rows are judged by the named rules, the latest good print of each bar becomes the bar, every
-other row is accounted for, and the sessions are replaced as a whole, in the caller's transaction.
+other row is accounted for, and the sessions are replaced as a whole, or some symbols of them, in the caller's
+transaction.
 Reading out: plain columns for `features/bars.py`, which lays them out and applies splits. Prices stay as traded here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,6 +14,39 @@ from typing import Any
 from scan_pipeline.providers.base import Delivery
 from scan_pipeline.store.bar_rules import DUPLICATE, first_broken_rule
 from scan_pipeline.store.connection import Connection
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """How far the calls of an ingest went, in symbols: `listed` = `refreshed` + `settled` + sum of `left_out`.
+
+    `settled` ones needed no call. `left_out` counts the others by reason, `oldest` is the greatest age among them, in
+    sessions; None where one was never asked for. `budget_calls` 0: no limit.
+    """
+
+    listed: int
+    refreshed: int
+    settled: int
+    left_out: Mapping[str, int]
+    oldest: int | None
+    budget_calls: int
+
+    @property
+    def cached_share(self) -> float:
+        """Of all symbols, the share whose bars are those that were held."""
+        return 1 - self.refreshed / self.listed if self.listed else 0.0
+
+    def __str__(self) -> str:
+        said = [f"refreshed {self.refreshed:,} of {self.listed:,} symbols"]
+        for reason, count in self.left_out.items():
+            words = f"not within the budget of {self.budget_calls:,} calls" if reason == "over budget" else reason
+            said.append(f"{count:,} {words}")
+        if self.settled:
+            said.append(f"{self.settled:,} needed no call")
+        if self.left_out:
+            age = "never asked for yet" if self.oldest is None else f"asked for {self.oldest:,} sessions ago"
+            said.append(f"the oldest of those left out {age}")
+        return ", ".join(said)
 
 
 @dataclass(frozen=True)
@@ -30,6 +64,8 @@ class IngestedSession:
     was_held: bool = False
     #: The instant (UTC) that provisional bars are of; None: they are final.
     snapshot_at: datetime | None = None
+    #: How far the calls went, where a provider is asked by the symbol.
+    refresh: Refreshed | None = None
 
     @property
     def lost_share(self) -> float:
@@ -45,6 +81,8 @@ def take_in(
     previous: date,
     run_id: str,
     snapshot_at: datetime | None = None,
+    only: Sequence[str] | None = None,
+    left_alone: Sequence[date] = (),
 ) -> tuple[list[IngestedSession], int]:
     """Replace `sessions` (consecutive, oldest first) by what the delivery holds for them.
 
@@ -53,12 +91,19 @@ def take_in(
 
     What differs from the bars that were held is noted in `bar_revisions`. With `snapshot_at` (UTC) the bars are
     provisional, as of that instant: they are not held, and what replaces them revises nothing.
+    With `only`, bars and rejected rows of these symbols alone are replaced, those of the others stand, and a session's
+    account is that of all; `sessions` may have gaps then, and rows of the sessions `left_alone` in them are not read.
     Returns what became of each session that something was delivered for, and the number of rejected rows of none.
     Must run in a write transaction.
     """
     connection.execute("create or replace temp table taken (session DATE)")
     connection.executemany("insert into taken values (?)", [[session] for session in sessions])
     connection.execute(f"create or replace temp table delivered as {delivery.rows(connection).sql_query()}")
+    mine = "true"
+    if only is not None:
+        mine = "symbol in (from asked)"
+        connection.execute("create or replace temp table asked as select unnest(?::VARCHAR[]) as symbol", [list(only)])
+        connection.execute("delete from delivered where session_day in (select unnest(?::DATE[]))", [list(left_alone)])
     connection.execute(_JUDGE)
     connection.execute(
         """
@@ -81,11 +126,14 @@ def take_in(
     )
     # A session for which nothing is delivered keeps what it has.
     connection.execute("delete from taken where session not in (select session from prints where session is not null)")
-    connection.execute(_REPLACE_BARS, {"provisional": snapshot_at is not None})
+    connection.execute(_REPLACE_BARS.format(mine=mine), {"provisional": snapshot_at is not None})
     taken_at = datetime.now(UTC).replace(tzinfo=None)
-    connection.execute(_NOTE_REVISIONS, {"revised_at": taken_at, "run_id": run_id})
-    undated = _replace_rejected(connection, delivery.name)
-    outcomes = _account(connection, taken_at, snapshot_at)
+    was_asked = "true" if only is None else _WAS_ASKED
+    connection.execute(
+        _NOTE_REVISIONS.format(mine=mine, was_asked=was_asked), {"revised_at": taken_at, "run_id": run_id}
+    )
+    undated = _replace_rejected(connection, mine)
+    outcomes = _account(connection, taken_at, snapshot_at) if only is None else _account_all(connection, taken_at)
     connection.execute("delete from ingested_sessions where session in (from taken)")
     if outcomes:
         connection.executemany(
@@ -125,8 +173,9 @@ from judged asof left join taken on judged.counted_on <= taken.session
 """
 
 _REPLACE_BARS = """
-create or replace temp table seen as select * from price_bars where session in (from taken) and not provisional;
-delete from price_bars where session in (from taken);
+create or replace temp table seen as
+select * from price_bars where session in (from taken) and not provisional and {mine};
+delete from price_bars where session in (from taken) and ({mine} or provisional);
 insert into price_bars
 select prints.session, symbol, prints.open, prints.high, prints.low, prints.close, prints.volume, prints.adj_close,
     least(prints.first_reported_on, seen.first_reported_on), prints.reported_on, prints.vwap, prints.trades,
@@ -140,12 +189,18 @@ _NOTE_REVISIONS = """
 insert into bar_revisions
 select session, symbol, seen.open, seen.high, seen.low, seen.close, seen.volume,
     bars.open, bars.high, bars.low, bars.close, bars.volume, $revised_at, $run_id
-from (from price_bars where session in (from taken)) bars full join seen using (session, symbol)
-where session in (select session from ingested_sessions where not provisional)
+from (from price_bars where session in (from taken) and {mine}) bars full join seen using (session, symbol)
+where session in (select session from ingested_sessions where not provisional) and {was_asked}
     and row(bars.open, bars.high, bars.low, bars.close, bars.volume)
         is distinct from row(seen.open, seen.high, seen.low, seen.close, seen.volume)
 order by session, symbol
 """
+
+# Of a session that is taken in symbol by symbol, a symbol's first bar came no later than others': it revises nothing.
+_WAS_ASKED = (
+    "(seen.symbol is not null or (session, symbol) in "
+    "(select session, symbol from symbol_refreshes where refreshed_at is not null))"
+)
 
 
 def hash_bars(connection: Connection, sessions: Sequence[date]) -> None:
@@ -187,15 +242,15 @@ def read_provisional(connection: Connection) -> dict[date, datetime]:
     return dict(connection.execute("select session, snapshot_at from ingested_sessions where provisional").fetchall())
 
 
-def _replace_rejected(connection: Connection, source: str) -> int:
+def _replace_rejected(connection: Connection, mine: str) -> int:
     connection.execute(
-        """
-        delete from rejected_bars where session in (from taken);
+        f"""
+        delete from rejected_bars where session in (from taken) and {mine};
         delete from rejected_bars where session is null
             and source in (select distinct source from prints);
         insert into rejected_bars
         select session, symbol, rule,
-            coalesce(raw, to_json({open: open, high: high, low: low, close: close, volume: volume, date: day})),
+            coalesce(raw, to_json({{open: open, high: high, low: low, close: close, volume: volume, date: day}})),
             reported_on, source
         from prints where rule is not null order by session, symbol, line
         """
@@ -223,12 +278,7 @@ def _account(connection: Connection, taken_at: datetime, snapshot_at: datetime |
         "group by all order by all"
     ).fetchall():
         rejected.setdefault(session, {})[rule] = count
-    revised = dict(
-        connection.execute(
-            "select session, count(*) from bar_revisions where revised_at = ? and session in (from taken) group by all",
-            [taken_at],
-        ).fetchall()
-    )
+    revised = _revised(connection, taken_at)
     return [
         IngestedSession(
             session,
@@ -242,3 +292,41 @@ def _account(connection: Connection, taken_at: datetime, snapshot_at: datetime |
         )
         for session, rows, bars, superseded, lost in totals
     ]
+
+
+def _account_all(connection: Connection, taken_at: datetime) -> list[IngestedSession]:
+    """What the sessions hold now, after some symbols were replaced; earlier prints are those of all deliveries."""
+    totals: list[Any] = connection.execute(
+        """
+        with held as (select session, symbol from price_bars where session in (from taken))
+        select session, (select count(*) from held where held.session = taken.session),
+            coalesce(ingested_sessions.superseded, 0)
+                + (select count(*) from prints where prints.session = taken.session and rule is null and place > 1),
+            (select count(distinct symbol) from rejected_bars anti join held using (session, symbol)
+             where rejected_bars.session = taken.session)
+        from taken left join ingested_sessions using (session) order by session
+        """
+    ).fetchall()
+    rejected: dict[date, dict[str, int]] = {}
+    for session, rule, count in connection.execute(
+        "select session, rule, count(*) from rejected_bars where session in (from taken) group by all order by all"
+    ).fetchall():
+        rejected.setdefault(session, {})[rule] = count
+    revised = _revised(connection, taken_at)
+    return [
+        IngestedSession(
+            session, bars + superseded + sum(rejected.get(session, {}).values()), bars, superseded,
+            rejected.get(session, {}), lost, revised.get(session, 0),
+        )
+        for session, bars, superseded, lost in totals
+    ]  # fmt: skip
+
+
+def _revised(connection: Connection, taken_at: datetime) -> dict[date, int]:
+    """Bars that changed at that instant, by session."""
+    return dict(
+        connection.execute(
+            "select session, count(*) from bar_revisions where revised_at = ? and session in (from taken) group by all",
+            [taken_at],
+        ).fetchall()
+    )

@@ -52,6 +52,15 @@ STEPS: dict[int, Sequence[str]] = {
         schema.PYTHON_SCANS.ddl,
         schema.QUARANTINED_SYMBOLS.ddl,
     ),
+    # Tables that an earlier step makes are made with today's columns.
+    5: (
+        schema.SYMBOL_REFRESHES.ddl,
+        "alter table scan_results add column if not exists stale_since TIMESTAMP",
+        *(
+            f"alter table incremental_deltas add column if not exists {column.name} {column.type}"
+            for column in schema.INCREMENTAL_DELTAS.columns[-5:]
+        ),
+    ),
 }
 
 

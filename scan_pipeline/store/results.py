@@ -14,6 +14,7 @@ import numpy as np
 
 from scan_pipeline.hits import Hit, Outcome
 from scan_pipeline.store.connection import Connection
+from scan_pipeline.store.refreshes import mark_stale
 
 
 def replace_hits(
@@ -78,12 +79,13 @@ def replace_hits(
         connection.register("given_hits", columns)
         connection.execute(
             "insert into scan_results select date '1970-01-01' + day, * exclude (day, cached_since, provisional), ?, "
-            "cached_since, provisional, ? from given_hits",
+            "cached_since, provisional, ?, null from given_hits",
             [run_id, kind],
         )
         connection.unregister("given_hits")
     if outcomes:
         _insert_outcomes(connection, outcomes, code_versions, data_versions, provisional, now, run_id, kind)
+    mark_stale(connection, sessions)
     return _note_changes(connection, kind, before, now, run_id)
 
 

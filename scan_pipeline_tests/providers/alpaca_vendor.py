@@ -38,7 +38,17 @@ class Alpaca:
         """The application to serve."""
         app = web.Application(middlewares=middlewares)
         app.router.add_get(BARS, self._answer)
+        app.router.add_get("/dynamic/SymDir/{name}", self._list)
         return app
+
+    async def _list(self, request: web.Request) -> web.Response:
+        """NASDAQ Trader's two lists: all symbols on the first, none on the second."""
+        is_first = request.path.endswith("nasdaqlisted.txt")
+        header = (
+            "Symbol|Security Name|Test Issue|ETF" if is_first else "CQS Symbol|Security Name|Exchange|Test Issue|ETF"
+        )
+        rows = [f"{symbol}|{symbol} Incorporated|N|N" for symbol in self.bars] if is_first else []
+        return web.Response(text="\n".join([header, *rows, "File Creation Time: 1120202621:30"]))
 
     async def _answer(self, request: web.Request) -> web.Response:
         headers = request.headers
