@@ -153,9 +153,11 @@ def _vendor() -> str:
 
 
 def _scanners() -> str:
+    from scan_pipeline.scanners.python.library import find_python_scanners
     from scan_pipeline.scanners.registry import find_scanners
 
-    scanners = find_scanners(load_settings().scanners_dir)
+    folder = load_settings().scanners_dir
+    scanners = [*find_scanners(folder), *find_python_scanners(folder)]
     faults = [scanner.fault for scanner in scanners if scanner.fault]
     if faults:
         raise ScannerError(" ".join(faults))
