@@ -157,11 +157,11 @@ def _scanners() -> str:
     from scan_pipeline.scanners.registry import find_scanners
 
     folder = load_settings().scanners_dir
-    scanners = [*find_scanners(folder), *find_python_scanners(folder)]
-    faults = [scanner.fault for scanner in scanners if scanner.fault]
+    in_sql, in_python = find_scanners(folder), find_python_scanners(folder)
+    faults = [one.fault for one in in_sql if one.fault] + [one.fault for one in in_python if one.fault]
     if faults:
         raise ScannerError(" ".join(faults))
-    return ", ".join(scanner.name for scanner in scanners)
+    return ", ".join([*(scanner.name for scanner in in_sql), *(scanner.name for scanner in in_python)])
 
 
 def _deny_list() -> str:

@@ -60,7 +60,7 @@ def hits_of_session(returned: Any, bars: Any, session: Any) -> list[tuple[str, d
         )
     _refuse_columns(returned, (), "")
     try:
-        days = pd.to_datetime(returned["session"]).to_numpy()
+        days = pd.to_datetime(returned["session"], format="ISO8601").to_numpy()
     except (ValueError, TypeError) as error:
         raise Refused(f"its column session holds no dates ({error}). Keep that of the bars.") from error
     strange = ~np.isin(days, bars["session"].unique())
@@ -154,7 +154,7 @@ def _plain(value: Any, name: str) -> Any:
     if value is pd.NaT or value is pd.NA:
         return None
     if isinstance(value, datetime):
-        return value.isoformat() if value.time() != value.min.time() or value.tzinfo else value.date().isoformat()
+        return value.isoformat() if value.time() != datetime.min.time() or value.tzinfo else value.date().isoformat()
     if isinstance(value, date):
         return value.isoformat()
     raise Refused(f"its column {name} holds a {type(value).__name__}. Columns are numbers, text, booleans or dates.")
