@@ -7,8 +7,9 @@ pass over a range computes, for each of its sessions, on exactly the prices that
 What belongs here: layout and adjustment. What does not: indicators (`indicators.py`) and reading (`store/history.py`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -82,6 +83,30 @@ class BarBlock:
         series = self.series_of_bar()
         valid = (self.valid_from[series] <= self.session) & (self.session <= self.valid_to[series])
         return np.flatnonzero(valid & wanted[self.symbol[series], self.session])
+
+    def parts(self, bars: int) -> Iterator[tuple[int, "BarBlock"]]:
+        """The block in parts of about so many bars, whole series each, and the place of each part's first bar."""
+        bounds = np.searchsorted(self.offsets, np.arange(bars, self.offsets[-1], bars))
+        cuts = np.unique(np.concatenate(([0], bounds, [len(self.symbol)])))
+        if len(cuts) == 2:
+            yield 0, self
+            return
+        for first, end in pairwise(cuts.tolist()):
+            low, high = int(self.offsets[first]), int(self.offsets[end])
+            yield (
+                low,
+                replace(
+                    self,
+                    symbol=self.symbol[first:end],
+                    valid_from=self.valid_from[first:end],
+                    valid_to=self.valid_to[first:end],
+                    offsets=self.offsets[first : end + 1] - low,
+                    session=self.session[low:high],
+                    columns={name: values[low:high] for name, values in self.columns.items()},
+                    bars_before=self.bars_before[first:end],
+                    _memo={},
+                ),
+            )
 
     def with_benchmark(self, benchmark: "BarBlock") -> "BarBlock":
         """The block with the close of the benchmark on each bar's session as a column; NaN where it did not trade.

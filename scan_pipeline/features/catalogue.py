@@ -23,6 +23,8 @@ from scan_pipeline.features.named import NAMED
 YEAR = 252
 #: Bars over which volume is averaged.
 AVERAGED_BARS = 20
+#: Bars on which features are computed at once.
+BARS_AT_ONCE = 50_000
 #: A symbol that missed so many sessions of the last year still has its 252 bars within the history that is read.
 ALLOWED_GAPS = 20
 
@@ -147,5 +149,15 @@ HISTORY_SESSIONS = history_sessions(())
 
 
 def compute(block: BarBlock, features: Iterable[Feature], bars: np.ndarray) -> dict[str, Floats]:
-    """The features' values at the given bars (positions in the block's columns), by name."""
-    return {feature.name: feature.compute(block)[bars] for feature in features}
+    """The features' values at the given bars (positions in the block's columns, ascending), by name.
+
+    Some series at a time: what is computed on the way is then small, stays near the processor, and is dropped.
+    """
+    wanted = tuple(features)
+    values = {feature.name: np.empty(len(bars)) for feature in wanted}
+    for first, part in block.parts(BARS_AT_ONCE):
+        low, high = np.searchsorted(bars, (first, first + len(part.session)))
+        places = bars[low:high] - first
+        for feature in wanted:
+            values[feature.name][low:high] = feature.compute(part)[places]
+    return values
