@@ -274,28 +274,16 @@ def bbands(
     """
 
 @overload
-def benchmark_beta(bars: DataFrame, /, timeperiod: int = 60) -> Series:
-    """Covariance of the returns of n bars with the benchmark's / variance of the benchmark's.
+def benchmark_beta(bars: DataFrame, /, timeperiod: int = 60) -> DataFrame:
+    """Of the returns of n bars and the benchmark's: covariance / variance of the benchmark's; and their correlation.
 
     Inputs: close, benchmark; or a DataFrame with these columns.
-    Gives: beta (ratio).
+    Gives: beta (ratio), correlation (ratio).
     Source: numpy.
     """
 
 @overload
-def benchmark_beta(close: Series, benchmark: Series, /, timeperiod: int = 60) -> Series: ...
-
-@overload
-def benchmark_correlation(bars: DataFrame, /, timeperiod: int = 60) -> Series:
-    """Correlation of the returns of n bars with the benchmark's.
-
-    Inputs: close, benchmark; or a DataFrame with these columns.
-    Gives: correlation (ratio).
-    Source: numpy.
-    """
-
-@overload
-def benchmark_correlation(close: Series, benchmark: Series, /, timeperiod: int = 60) -> Series: ...
+def benchmark_beta(close: Series, benchmark: Series, /, timeperiod: int = 60) -> DataFrame: ...
 
 @overload
 def beta(bars: DataFrame, /, timeperiod: int = 5) -> Series:

@@ -1,7 +1,7 @@
 """Sums, extremes and moments of moving windows, over the whole block at once, to the last digit.
 
 A window of n bars is put together from windows of 1, 2, 4, 8 … bars, each made of two of half its width: some log₂ n
-passes over the block, whatever n is. No running sum is carried along: a value depends on the bars of its window alone,
+passes over the bars, whatever n is. No running sum is carried along: a value depends on the bars of its window alone,
 so older ones leave no rest of rounding behind (a window without volume sums to 0), an unknown value makes only the
 windows unknown that hold it, and windows that would cross the border of a series are unknown.
 
@@ -9,10 +9,14 @@ What belongs here: windows of any series of numbers. What does not: formulas (`f
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
 from scan_pipeline.features.bars import BarBlock, Floats, Ints
+
+#: Bars worked on at once: a state of five arrays, twice, fits the cache of a core.
+_CHUNK = 16_384
 
 State = tuple[Floats, ...]
 #: (what the more recent bars come to, how many they are, what the older ones come to, how many) -> of all of them.
@@ -29,14 +33,9 @@ def bar_in_series(block: BarBlock) -> Floats:
     )
 
 
-def known_from(block: BarBlock, values: Floats, first: int) -> Floats:
-    """The values; NaN at the first so many bars of every series."""
-    return np.where(bar_in_series(block) < first, np.nan, values)
-
-
 def moving_sum(block: BarBlock, values: Floats, n: int) -> Floats:
     """The sum over the last n bars; NaN where one of them is unknown or missing."""
-    (total,) = _over_window(block, (values,), n, lambda recent, _, older, __: (recent[0] + older[0],))
+    (total,) = _over_window(block, (values,), n, _join_sums)
     return total
 
 
@@ -47,13 +46,13 @@ def moving_mean(block: BarBlock, values: Floats, n: int) -> Floats:
 
 def moving_max(block: BarBlock, values: Floats, n: int) -> Floats:
     """The highest of the last n bars."""
-    (best,) = _over_window(block, (values,), n, lambda recent, _, older, __: (np.maximum(recent[0], older[0]),))
+    (best,) = _over_window(block, (values,), n, _join_maxima)
     return best
 
 
 def moving_min(block: BarBlock, values: Floats, n: int) -> Floats:
     """The lowest of the last n bars."""
-    (best,) = _over_window(block, (values,), n, lambda recent, _, older, __: (np.minimum(recent[0], older[0]),))
+    (best,) = _over_window(block, (values,), n, _join_minima)
     return best
 
 
@@ -98,18 +97,33 @@ def sum_of_last(block: BarBlock, values: Floats, bars: Floats) -> Floats:
 
     `bars` must not reach beyond the series' beginning.
     """
-    left = np.where(np.isnan(bars), 0, bars).astype(np.int64)
-    longest = int(left.max(initial=0))
-    end: Ints = np.arange(len(values))
-    total, width = np.zeros(len(values)), 1
-    power: State = (values,)
-    while width <= longest:
-        taken = np.flatnonzero(left & width)
-        total[taken] += power[0][end[taken]]
-        end[taken] -= width
-        power = _joined(power, width, power, width, lambda recent, _, older, __: (recent[0] + older[0],))
-        width *= 2
-    return np.where(np.isnan(bars), np.nan, total)
+    out = np.empty(len(values))
+    for begin, end in _chunks(block):
+        left = np.nan_to_num(bars[begin:end]).astype(np.int64)
+        longest, total = int(left.max(initial=0)), np.zeros(end - begin)
+        last: Ints = np.arange(end - begin)
+        width = 1
+        power: State = (values[begin:end],)
+        while width <= longest:
+            taken = np.flatnonzero(left & width)
+            total[taken] += power[0][last[taken] - (width - 1)]
+            last[taken] -= width
+            power = _joined(power, width, power, width, _join_sums)
+            width *= 2
+        out[begin:end] = total
+    return np.where(np.isnan(bars), np.nan, out)
+
+
+def _join_sums(recent: State, recent_bars: int, older: State, older_bars: int) -> State:
+    return (recent[0] + older[0],)
+
+
+def _join_maxima(recent: State, recent_bars: int, older: State, older_bars: int) -> State:
+    return (np.maximum(recent[0], older[0]),)
+
+
+def _join_minima(recent: State, recent_bars: int, older: State, older_bars: int) -> State:
+    return (np.minimum(recent[0], older[0]),)
 
 
 def _join_latest_max(recent: State, recent_bars: int, older: State, older_bars: int) -> State:
@@ -160,26 +174,53 @@ def _join_line(recent: State, recent_bars: int, older: State, older_bars: int) -
 
 def _over_window(block: BarBlock, values: State, n: int, join: Join) -> State:
     """What the last n bars come to, put together from windows whose widths are powers of two."""
+    out = tuple(np.empty(len(part)) for part in values)
+    place = bar_in_series(block)
+    with np.errstate(invalid="ignore", over="ignore"):  # in windows across a border, which are dropped
+        for begin, end in _chunks(block):
+            incomplete = place[begin:end] < n - 1
+            total = _of_chunk(tuple(part[begin:end] for part in values), n, join)
+            for whole, known in zip(out, total, strict=True):
+                whole[begin : end - len(known)] = np.nan
+                whole[end - len(known) : end] = known
+                whole[begin:end][incomplete] = np.nan
+    return out
+
+
+def _of_chunk(values: State, n: int, join: Join) -> State:
+    """What n bars come to at the bars from the n-th on."""
     width, power = 1, values
     bars, total = 0, values
-    with np.errstate(invalid="ignore", over="ignore"):  # in windows across a border, which are dropped
-        while True:
-            if n & width:
-                total = _joined(total, bars, power, width, join) if bars else power
-                bars += width
-            if bars == n:
-                break
-            power = _joined(power, width, power, width, join)
-            width *= 2
-    return tuple(known_from(block, part, n - 1) for part in total)
+    while True:
+        if n & width:
+            total = _joined(total, bars, power, width, join) if bars else power
+            bars += width
+        if bars == n:
+            return total
+        power = _joined(power, width, power, width, join)
+        width *= 2
 
 
 def _joined(recent: State, recent_bars: int, older: State, older_bars: int, join: Join) -> State:
-    """Windows that end at every bar, joined with those that end where they begin."""
-    size = len(recent[0])
-    begin = min(recent_bars, size)
-    joined = join(
-        tuple(part[begin:] for part in recent), recent_bars, tuple(part[: size - begin] for part in older), older_bars
-    )
-    missing = np.full(begin, np.nan)
-    return tuple(np.concatenate((missing, part)) for part in joined)
+    """Windows joined with those that end where they begin.
+
+    Each part begins with the first window that is full: the one that ends at the bar of that number.
+    """
+    size = max(0, len(recent[0]) - older_bars)
+    return join(
+        tuple(part[len(part) - size :] for part in recent), recent_bars,
+        tuple(part[:size] for part in older), older_bars,
+    )  # fmt: skip
+
+
+def _chunks(block: BarBlock) -> list[tuple[int, int]]:
+    """Stretches of whole series, each some thousands of bars: what is worked out on the way stays in the cache."""
+
+    def made() -> list[tuple[int, int]]:
+        bars = len(block.session)
+        edges = block.offsets[
+            np.searchsorted(block.offsets, np.arange(0, bars + _CHUNK, _CHUNK)).clip(max=len(block.symbol))
+        ]
+        return list(pairwise(np.unique(edges).tolist()))
+
+    return block.memo("chunks", made)

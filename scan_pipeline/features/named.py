@@ -186,9 +186,9 @@ LEVELS = (
 BENCHMARK = (
     Feature("benchmark", "the benchmark's close on the bar's session (SCAN_BENCHMARK)", "price_bars", "index", 0,
             lambda block: block[BENCHMARK_COLUMN], needs_benchmark=True),
-    named("beta_60", "ta.benchmark_beta(close, benchmark, 60)",
+    named("beta_60", "ta.benchmark_beta(close, benchmark, 60).beta",
           formula="covariance of 60 returns with the benchmark's / variance of the benchmark's"),
-    named("correlation_60", "ta.benchmark_correlation(close, benchmark, 60)",
+    named("correlation_60", "ta.benchmark_beta(close, benchmark, 60).correlation",
           formula="correlation of 60 returns with the benchmark's"),
     named("relative_strength_63", "ta.relative_strength(close, benchmark, 63)",
           formula="100 × ((close / close 63 bars ago) / (benchmark / benchmark on that session) − 1)"),

@@ -408,16 +408,8 @@ def returns(values: Sequence[float], n: int) -> list[float] | None:
 def benchmark_beta(bars: Columns, timeperiod: int) -> Sequence[Number]:
     own, market = returns(bars["close"], timeperiod), returns(bars["benchmark"], timeperiod)
     if own is None or market is None:
-        return [None]
-    return [linear_regression(market, own).slope]
-
-
-@yardstick
-def benchmark_correlation(bars: Columns, timeperiod: int) -> Sequence[Number]:
-    own, market = returns(bars["close"], timeperiod), returns(bars["benchmark"], timeperiod)
-    if own is None or market is None or len(set(own)) == 1:
-        return [None]
-    return [correlation(market, own)]
+        return [None, None]
+    return [linear_regression(market, own).slope, None if len(set(own)) == 1 else correlation(market, own)]
 
 
 @yardstick
@@ -435,7 +427,7 @@ OTHERS: dict[str, dict[str, float]] = {
     "rising": {"at_most": 2}, "falling": {"at_most": 2}, "green": {"at_most": 2}, "red": {"at_most": 2},
     "bars_since_high": {"timeperiod": 60}, "bars_since_low": {"timeperiod": 60}, "low_since_high": {"timeperiod": 2},
     "position": {"timeperiod": 14},
-    "benchmark_beta": {"timeperiod": 11}, "benchmark_correlation": {"timeperiod": 11}, "nr": {"timeperiod": 4},
+    "benchmark_beta": {"timeperiod": 11}, "nr": {"timeperiod": 4},
 }  # fmt: skip
 
 

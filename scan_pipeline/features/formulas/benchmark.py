@@ -14,13 +14,8 @@ def _return(block: BarBlock, close: Floats, bars: int = 1) -> Floats:
 
 
 def _beta(block: BarBlock, close: Floats, benchmark: Floats, timeperiod: int) -> tuple[Floats, ...]:
-    market, together, _ = moving_comoments(block, _return(block, benchmark), _return(block, close), timeperiod)
-    return (ratio(together, market),)
-
-
-def _correlation(block: BarBlock, close: Floats, benchmark: Floats, timeperiod: int) -> tuple[Floats, ...]:
     market, together, own = moving_comoments(block, _return(block, benchmark), _return(block, close), timeperiod)
-    return (ratio(together, np.sqrt(market * own)),)
+    return ratio(together, market), ratio(together, np.sqrt(market * own))
 
 
 def _relative_strength(block: BarBlock, close: Floats, benchmark: Floats, timeperiod: int) -> tuple[Floats, ...]:
@@ -30,14 +25,10 @@ def _relative_strength(block: BarBlock, close: Floats, benchmark: Floats, timepe
 
 INDICATORS = (
     Indicator(
-        "benchmark_beta", "Covariance of the returns of n bars with the benchmark's / variance of the benchmark's",
-        "numpy", ("close", "benchmark"), {"timeperiod": 60}, ("beta",), ("ratio",), window(least=2, more=1),
-        _beta,
-    ),
-    Indicator(
-        "benchmark_correlation", "Correlation of the returns of n bars with the benchmark's",
-        "numpy", ("close", "benchmark"), {"timeperiod": 60}, ("correlation",), ("ratio",),
-        window(least=2, more=1), _correlation,
+        "benchmark_beta", "Of the returns of n bars and the benchmark's: covariance / variance of the benchmark's; "
+        "and their correlation",
+        "numpy", ("close", "benchmark"), {"timeperiod": 60}, ("beta", "correlation"), ("ratio", "ratio"),
+        window(least=2, more=1), _beta,
     ),
     Indicator(
         "relative_strength", "100 × ((close / close n bars ago) / (benchmark / benchmark on that session) − 1)",
