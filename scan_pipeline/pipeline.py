@@ -408,13 +408,15 @@ class Pipeline:
         found = []
         now = self.clock().astimezone(UTC).replace(tzinfo=None)
         with self.monitor.stage("changes", len(kept), "sessions") as stage, self.store.write() as connection:
+            benchmark = self.settings.benchmark if wanted.needs_benchmark else None
             are_kept = wanted.names <= kept_columns(connection)
             for group in make_groups(self.calendar, kept, wanted.history_sessions):
-                versions = data_versions(connection, group.windows())
+                windows = group.windows()
+                versions = data_versions(connection, windows)
                 for session in group.sessions:
                     found.append(
                         compute_deltas(
-                            connection, session, group.start, data_version=versions[session],
+                            connection, session, windows[session], benchmark=benchmark, data_version=versions[session],
                             code_versions=code_versions, are_features_kept=are_kept, run_id=run_id,
                         )
                     )  # fmt: skip

@@ -24,9 +24,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
+import numpy as np
 
 from scan_pipeline.changes.fingerprints import compute_fingerprints
 from scan_pipeline.errors import ScannerError
+from scan_pipeline.features.version import features_version
 from scan_pipeline.hits import Hit, Outcome
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.scanners.python.authoring import Value
@@ -164,7 +166,8 @@ class PythonPipeline:
         found = {}
         for session in kept:
             start = self.pipeline.calendar.history_start(session, history_of(scanner.lookback))
-            compute_fingerprints(connection, session, start)
+            window = np.array(self.pipeline.calendar.between(start, session), dtype="datetime64[D]")
+            compute_fingerprints(connection, session, window, None, features_version())
             found[session] = (
                 {EVERYBODY: joint_fingerprint(connection)}
                 if scanner.scope == "universe"

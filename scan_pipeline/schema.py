@@ -344,6 +344,7 @@ QUARANTINED_SYMBOLS = Table(
 
 FINGERPRINTS = (
     Column("bars", "UBIGINT", "Hash of its bars in the history that a scan reads, in any order."),
+    Column("recent_bars", "UBIGINT", "The part of it that is of the last five sessions."),
     Column("splits", "UBIGINT", "Hash of its splits in that history, as known on the session."),
     Column("reference", "UBIGINT", "Hash of its row of the universe."),
     Column("screen", "BOOLEAN", "Whether it passed the screen."),
@@ -357,6 +358,7 @@ SCAN_FINGERPRINTS = Table(
         SYMBOL,
         *FINGERPRINTS,
         Column("engine", "VARCHAR", "Hash of the code that computes features."),
+        Column("older_version", "VARCHAR", "Hash of all bars in the history but those of the last five sessions."),
         Column("scanned_at", "TIMESTAMP", "When its features were computed, in UTC."),
         RUN_ID,
     ),

@@ -18,8 +18,9 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 
-from scan_pipeline.changes.fingerprints import compute_fingerprints
+from scan_pipeline.changes.fingerprints import compute_fingerprints, older_version
 from scan_pipeline.features.version import features_version
+from scan_pipeline.sessions import SessionArray
 from scan_pipeline.store.connection import Connection
 from scan_pipeline.store.refreshes import marks_stand
 
@@ -59,11 +60,13 @@ _COMPARE = """
 insert into incremental_deltas
 with was as (from scan_fingerprints where session = $session and $has_cache),
 compared as (
-    select symbol, now.bars, now.splits, now.reference, now.screen, reason, was.scanned_at, was.screen as was_screened,
+    select symbol, now.bars, now.recent_bars, now.splits, now.reference, now.screen, reason, was.scanned_at,
+        was.screen as was_screened,
         case
             when not $has_cache then 'new_bar'
             when was.symbol is null then 'listed'
             when now.symbol is null then 'delisted'
+            when $scanners_changed and not $are_features_kept then 'scanner'
             when now.splits <> was.splits then 'split'
             when now.bars <> was.bars then 'revised'
             when now.screen <> was.screen then 'screen'
@@ -90,8 +93,8 @@ select $session, symbol, change,
         when change = 'screen' then 'screened in'
         else 'name, exchange, sector or market cap is another'
     end as why,
-    scanned_at as cached_since, epoch($now - scanned_at) / 3600 as age_hours, bars, splits, reference, screen,
-    $data_version, $cached_run_id, $run_id,
+    scanned_at as cached_since, epoch($now - scanned_at) / 3600 as age_hours, bars, recent_bars, splits,
+    reference, screen, $data_version, $cached_run_id, $run_id,
     null, true, 'whole market', $ingested_at, epoch($now - $ingested_at) / 3600
 from compared order by symbol
 """
@@ -100,7 +103,8 @@ _NOTHING_CHANGED = """
 insert into incremental_deltas
 select $session, symbol, 'none', false,
     case when screen then 'nothing that it is made of changed' else 'left out by the screen, as before' end,
-    scanned_at, epoch($now - scanned_at) / 3600, bars, splits, reference, screen, $data_version, run_id, $run_id,
+    scanned_at, epoch($now - scanned_at) / 3600, bars, recent_bars, splits, reference, screen, $data_version, run_id,
+    $run_id,
     null, true, 'whole market', $ingested_at, epoch($now - $ingested_at) / 3600
 from scan_fingerprints where session = $session order by symbol
 """
@@ -109,8 +113,9 @@ from scan_fingerprints where session = $session order by symbol
 def compute_deltas(
     connection: Connection,
     session: date,
-    start: date,
+    window: SessionArray,
     *,
+    benchmark: str | None,
     data_version: str,
     code_versions: Mapping[str, str],
     are_features_kept: bool,
@@ -118,9 +123,9 @@ def compute_deltas(
 ) -> Deltas:
     """Replace the session's rows of `incremental_deltas`, and count them. Must run in a write transaction.
 
-    `start` is where the history begins that a scan of the session reads, `data_version` that of what it would read
-    now, `code_versions` those of the scanners by name. `are_features_kept`: whether the cache has all features that
-    scanners ask for.
+    `window` are the sessions that a scan of the session reads, up to itself, and `benchmark` the symbol that others are
+    held against, where scanners ask for that. `data_version` is that of what a scan would read now, `code_versions`
+    those of the scanners by name. `are_features_kept`: whether the cache has all features that scanners ask for.
     """
     cached_run_id = _cached_run(connection, session)
     same_data, same_scanners = _what_is_the_same(connection, session, data_version, code_versions)
@@ -135,7 +140,7 @@ def compute_deltas(
     if cached_run_id and same_data and same_scanners and are_features_kept:
         connection.execute(_NOTHING_CHANGED, given)
     else:
-        compute_fingerprints(connection, session, start)
+        compute_fingerprints(connection, session, window, benchmark, features_version())
         cache = {"has_cache": cached_run_id is not None, "cached_run_id": cached_run_id}
         connection.execute(
             _COMPARE, given | cache | {"scanners_changed": not same_scanners, "are_features_kept": are_features_kept}
@@ -186,8 +191,9 @@ def is_scanned(connection: Connection, session: date, data_version: str, code_ve
 def keep_fingerprints(
     connection: Connection,
     session: date,
-    start: date,
+    window: SessionArray,
     *,
+    benchmark: str | None,
     data_version: str,
     cached: Mapping[str, datetime],
     scanned_at: datetime,
@@ -198,22 +204,24 @@ def keep_fingerprints(
     The features of the symbols in `cached` were computed before, at the time that is given; the others' at
     `scanned_at`. Where deltas of the same data are there, their fingerprints are taken; else they are computed.
     """
-    connection.execute("delete from scan_fingerprints where session = ?", [session])
     made = connection.execute(
-        "create or replace temp table current_fingerprints as select symbol, bars, splits, reference, screen "
+        "create or replace temp table current_fingerprints as "
+        "select symbol, bars, recent_bars, splits, reference, screen "
         "from incremental_deltas where session = ? and data_version = ? and change <> 'delisted'",
         [session, data_version],
     ).fetchone()
     if not made or not made[0]:
-        compute_fingerprints(connection, session, start)
+        compute_fingerprints(connection, session, window, benchmark, features_version())
+    connection.execute("delete from scan_fingerprints where session = ?", [session])
     times = np.array([*cached.values()], dtype="datetime64[us]")
     connection.register("cached", {"symbol": np.array([*cached], dtype=object), "cached_at": times})
     connection.execute(
         "insert into scan_fingerprints "
-        "select ?, symbol, bars, splits, reference, screen, ?, coalesce(cached_at, ?), ? from current_fingerprints "
+        "select ?, symbol, bars, recent_bars, splits, reference, screen, ?, ?, coalesce(cached_at, ?), ? "
+        "from current_fingerprints "
         # Where there are no rows, numpy's texts have no type.
         "left join (select symbol::VARCHAR as symbol, cached_at from cached) using (symbol) order by symbol",
-        [session, features_version(), scanned_at, run_id],
+        [session, features_version(), older_version(connection, window), scanned_at, run_id],
     )
     connection.unregister("cached")
     connection.execute("drop table current_fingerprints")

@@ -130,7 +130,7 @@ class Bench:
         try:
             if len(sessions) > 1 and self.is_row_by_row(prepared):
                 with self._as_of(None):
-                    columns = self._select(prepared, self._max_hits * len(sessions))
+                    columns = self._select(prepared, self._max_hits * len(sessions), sessions)
                     self._refuse_too_many(scanner)
                     hits = self._rank(prepared, columns)
                 return hits, _count(scanner, sessions, hits)
@@ -174,12 +174,17 @@ class Bench:
             plan = self._connection.execute(f"explain (format json) {prepared.statement}").fetchall()[0][1]
         return operators_of(json.loads(plan)) <= ROW_BY_ROW
 
-    def _select(self, prepared: Prepared, most: int) -> list[str]:
-        """Put what the scanner selects, at most `most` rows and one more, into `hits`; its columns."""
+    def _select(self, prepared: Prepared, most: int, sessions: Sequence[date] = ()) -> list[str]:
+        """Put what the scanner selects, at most `most` rows and one more, into `hits`; its columns.
+
+        With several sessions on the bench, of `sessions` alone.
+        """
+        days = ", ".join(f"date '{session}'" for session in sessions)
+        only = f"where session in ({days})" if sessions else ""
         with self._fence(prepared.scanner):
             # The statement begins on the first line, so that DuckDB's line numbers are the file's.
             self._connection.execute(
-                f"create or replace temp table hits as select * from ({prepared.statement}\n) limit {most + 1}"
+                f"create or replace temp table hits as select * from ({prepared.statement}\n) {only} limit {most + 1}"
             )
         hits = self._connection.sql("from hits")
         _refuse_columns(prepared.scanner, dict(zip(hits.columns, map(str, hits.types), strict=True)))

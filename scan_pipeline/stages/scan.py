@@ -135,7 +135,8 @@ def scan_group(
         )
         keep_features(connection, todo, computed.kept, kept, standing, rules.keep_sessions)
         replace_market_context(connection, context, versions, run_id)
-        _keep_fingerprints(connection, group, versions, standing, now, run_id)
+        benchmark = rules.benchmark if wanted.needs_benchmark else None
+        _keep_fingerprints(connection, group, versions, standing, benchmark, now, run_id)
         files = write_aside(connection, todo, results_dir)
     publish(files)
     by_session = {row[0]: dict(zip(market_context.COLUMNS[1:], row[1:], strict=True)) for row in context}
@@ -214,6 +215,7 @@ def _keep_fingerprints(
     group: Group,
     versions: Mapping[date, str],
     standing: Standing,
+    benchmark: str | None,
     now: datetime,
     run_id: str,
 ) -> None:
@@ -221,12 +223,13 @@ def _keep_fingerprints(
     kept = kept_sessions(connection)
     connection.execute("delete from scan_fingerprints where session not in (select unnest(?::DATE[]))", [[*kept]])
     days = [day for day in group.sessions if day in kept]
-    still = data_versions(connection, group.windows(days)) if days else {}
+    windows = group.windows(days)
+    still = data_versions(connection, windows) if days else {}
     for day in days:
         if still[day] == versions[day]:
             keep_fingerprints(
-                connection, day, group.start, data_version=versions[day], cached=standing.get(day, {}),
-                scanned_at=now, run_id=run_id,
+                connection, day, windows[day], benchmark=benchmark, data_version=versions[day],
+                cached=standing.get(day, {}), scanned_at=now, run_id=run_id,
             )  # fmt: skip
         else:
             connection.execute("delete from scan_fingerprints where session = ?", [day])

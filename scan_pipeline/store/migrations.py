@@ -49,6 +49,10 @@ STEPS: dict[int, Sequence[str]] = {
         ),
         # It is a cache, and now a view of two tables.
         "drop table if exists features",
+        "drop table scan_fingerprints",
+        schema.SCAN_FINGERPRINTS.ddl,
+        "drop table incremental_deltas",
+        schema.INCREMENTAL_DELTAS.ddl,
         schema.PYTHON_SCANS.ddl,
         schema.QUARANTINED_SYMBOLS.ddl,
     ),
