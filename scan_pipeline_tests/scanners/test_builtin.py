@@ -1,9 +1,14 @@
-"""The scanners that come with the product find something, and find exactly what they say."""
+"""The scanners that come with the product find something, and find exactly what they say.
+
+Each is defined here a second time, in pandas from the stored bars; a quarter of the demo market is scanned and the hits
+are held against those. What depends on other symbols (strength, sectors) is computed across them, session by session.
+"""
 
 from collections.abc import Callable
 from datetime import date
 from itertools import groupby
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -45,7 +50,196 @@ DEFINITIONS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
         & (f.relative_volume < 1)
     ),
     "unusual_volume": lambda f: f.relative_volume >= 3,
+    "minervini_trend_template": lambda f: (
+        (f.close > f.sma_50)
+        & (f.sma_50 > f.sma_150)
+        & (f.sma_150 > f.sma_200)
+        & (f.sma_200 > f.sma_200.shift(21))
+        & (f.close >= 1.3 * f.low_52w)
+        & (f.close >= 0.75 * f.high_52w)
+        & (f.rs_rating >= 70)
+    ),
+    "canslim_technicals": lambda f: (
+        (f.rs_rating >= 80)
+        & (f.close > highest(f.high, 50).shift())
+        & (f.close > f.sma_50)
+        & (f.sma_50 > f.sma_200)
+        & (f.close >= 0.95 * f.high_52w)
+        & (f.volume >= 1.4 * f.volume.rolling(50).mean().shift())
+    ),
+    "darvas_box": lambda f: (
+        (f.close > f.high_52w.shift())
+        & f.box_bars.between(4, 59)
+        & (lowest(f.low, 3).shift() > f.box_bottom)
+        & (f.box_bottom >= 0.8 * f.high_52w.shift())
+        & (f.relative_volume >= 1.2)
+    ),
+    "nr7": lambda f: (
+        (f.high - f.low < lowest(f.high - f.low, 6).shift()) & (f.high > f.low) & (f.high - f.low <= f.atr_14 / 2)
+    ),
+    "ttm_squeeze_fired": lambda f: (
+        ~f.in_squeeze & f.in_squeeze.shift(1, fill_value=False) & (f.squeezed_of_10.shift() >= 5)
+    ),
+    "golden_cross": lambda f: (f.sma_50 > f.sma_200) & (f.sma_50.shift() <= f.sma_200.shift()),
+    "pocket_pivot": lambda f: (
+        (f.change_pct > 0)
+        & (highest(f.down_volume, 10).shift() > 0)
+        & (f.volume > highest(f.down_volume, 10).shift())
+        & (f.close > f.sma_10)
+        & (f.close / f.sma_10 <= 1.05)
+        & (f.close > f.sma_50)
+        & (f.close > f.sma_200)
+    ),
+    "volatility_contraction": lambda f: (
+        (f.close > f.sma_50)
+        & (f.sma_50 > f.sma_200)
+        & (f.close >= 0.92 * highest(f.high, 60))
+        & (depth(f, 10) <= 0.6 * depth(f, 20).shift(10))
+        & (depth(f, 20).shift(10) <= 0.6 * depth(f, 30).shift(30))
+        & (depth(f, 10) <= 0.08)
+        & (f.volume.rolling(10).mean() < f.volume.rolling(50).mean())
+    ),
+    "gap_up_continuation": lambda f: (
+        (f.gap_pct.shift() >= 4)
+        & (f.relative_volume.shift() >= 2)
+        & (f.close.shift() > f.open.shift())
+        & (f.close > f.high.shift())
+        & (f.low > f.open.shift())
+    ),
+    "gap_down_continuation": lambda f: (
+        (f.gap_pct.shift() <= -4)
+        & (f.relative_volume.shift() >= 2)
+        & (f.close.shift() < f.open.shift())
+        & (f.close < f.low.shift())
+        & (f.high < f.open.shift())
+    ),
+    "parabolic_d1": lambda f: is_extended(f),
+    "parabolic_d2": lambda f: is_extended(f).shift(1, fill_value=False),
+    "first_red_day": lambda f: (
+        (f.green_days.shift() >= 3)
+        & (f.close.shift() >= 1.3 * lowest(f.low, 20).shift())
+        & (f.close < f.open)
+        & (f.close < f.close.shift())
+    ),
+    "oversold_reversal": lambda f: (
+        (f.close > f.sma_200)
+        & (f.rsi_2.shift() < 10)
+        & (f.low < f.low.shift())
+        & (f.close > f.close.shift())
+        & (2 * f.close >= f.high + f.low)
+    ),
+    "rs_leaders_near_highs": lambda f: (
+        (f.rs_rating >= 90) & (f.close >= 0.95 * f.high_52w) & (f.close > f.sma_50) & (f.sma_50 > f.sma_200)
+    ),
+    "lows_52w_on_volume": lambda f: (
+        (f.low == f.low_52w)
+        & (f.close < f.open)
+        & ((f.close - f.low) * 4 <= f.high - f.low)
+        & (f.relative_volume >= 1.5)
+    ),
+    "high_tight_flag": lambda f: (
+        (highest(f.high, 60) >= highest(f.high, 200))
+        & (highest(f.high, 60) >= 1.9 * lowest(f.low, 60))
+        & (f.flag_low >= 0.75 * highest(f.high, 60))
+        & f.flag_bars.between(5, 25)
+    ),
+    "inside_week_breakout": lambda f: (
+        f.week_inside & (f.close > f.week_high) & (f.close.shift() <= f.week_high) & (f.relative_volume >= 1)
+    ),
+    "post_gap_drift": lambda f: (
+        (f.gap_pct.shift(5) >= 5)
+        & (f.relative_volume.shift(5) >= 2)
+        & (lowest(f.low, 6) > f.close.shift(6))
+        & (f.close > f.close.shift(5))
+    ),
+    "unusual_dollar_volume_small_caps": lambda f: (
+        (f.close * f.volume >= 5 * f.dollar_volume_20.shift())
+        & (f.close * f.volume >= 1e7)
+        & (f.market_cap < 2e9).where(f.market_cap.notna(), f.dollar_volume_20.shift() < 2e7)
+    ),
+    "sector_leaders": lambda f: f.is_sector_leader & (f.close > f.sma_50),
+    "distribution_warning": lambda f: (
+        (f.distribution > 0) & (f.distribution.rolling(25).sum() >= 6) & (f.close >= 0.9 * highest(f.high, 50))
+    ),
 }
+
+
+def highest(values: pd.Series, n: int) -> pd.Series:
+    return values.rolling(n).max()
+
+
+def lowest(values: pd.Series, n: int) -> pd.Series:
+    return values.rolling(n).min()
+
+
+def depth(f: pd.DataFrame, n: int) -> pd.Series:
+    """From the highest high of n bars down to the lowest low, as a share."""
+    return 1 - lowest(f.low, n) / highest(f.high, n)
+
+
+def is_extended(f: pd.DataFrame) -> pd.Series:
+    return (
+        (f.green_days >= 3)
+        & (f.change_pct > 0)
+        & (f.close - f.ema_9 >= 2 * f.atr_14)
+        & (f.close >= 1.25 * lowest(f.low, 20))
+        & (f.high > highest(f.high, 50).shift())
+        & (f.volume > f.volume.shift())
+        & (f.relative_volume >= 1.5)
+    )
+
+
+def with_more(f: pd.DataFrame, calendar: Calendar) -> pd.DataFrame:
+    """A table of features as `by_pandas` gives it, with what else the definitions name."""
+    for n in (10, 150):
+        f[f"sma_{n}"] = f.close.rolling(n).mean()
+    green = f.close > f.open
+    f["green_days"] = green.groupby((~green).cumsum()).cumsum()
+    change = f.close.diff()
+    f["down_volume"] = f.volume.where(change < 0, 0.0).where(change.notna())
+    f["rsi_2"] = wilders_rsi(change, 2)
+    f["in_squeeze"] = 2 * f.close.rolling(20).std(ddof=0) < 1.5 * f.true_range.rolling(20).mean()
+    f["squeezed_of_10"] = f.in_squeeze.rolling(10).sum().where(f.true_range.rolling(20).mean().shift(9).notna())
+    # Of the bars before today: the high of 252, or of 60, the bars since it, and the lowest low of those.
+    f["box_bars"] = f.high.rolling(252).apply(bars_since_highest, raw=True).shift()
+    since = f.high.rolling(60).apply(bars_since_highest, raw=True)
+    f["flag_bars"] = since
+    f["flag_low"] = [
+        f.low.iloc[at + 1 - int(bars) : at + 1].min() if bars > 0 else np.nan for at, bars in enumerate(since)
+    ]
+    f["box_bottom"] = f.flag_low.shift()
+    usual = f.volume.rolling(50).mean()
+    f["distribution"] = (
+        (f.close < 0.99 * f.close.shift()) & (f.volume > f.volume.shift()) & (f.volume > usual)
+    ).astype(float)
+    f.loc[usual.isna(), "distribution"] = np.nan
+    week = pd.Series([day.isocalendar()[:2] for day in f.index], index=f.index)
+    ends = dict.fromkeys(week)
+    for day in calendar.between(f.index[0], calendar.after(f.index[-1], 5)):
+        if day.isocalendar()[:2] in ends:
+            ends[day.isocalendar()[:2]] = day
+    weeks = f.groupby(week, sort=False).agg(high=("high", "max"), low=("low", "min"))
+    weeks["inside"] = (weeks.high < weeks.high.shift()) & (weeks.low > weeks.low.shift())
+    weeks.index = pd.Index([ends[name] for name in weeks.index])
+    closed_by = weeks.index.searchsorted(f.index, side="right") - 1  # the last week that was over by each bar
+    known = pd.Series(closed_by, index=f.index).shift(fill_value=-1)
+    f["week_high"] = [weeks.high.iloc[at] if at >= 0 else np.nan for at in known]
+    f["week_inside"] = [bool(weeks.inside.iloc[at]) if at >= 0 else False for at in known]
+    return f
+
+
+def bars_since_highest(window: np.ndarray) -> float:
+    return float(np.argmax(window[::-1]))
+
+
+def wilders_rsi(change: pd.Series, n: int) -> pd.Series:
+    """Begun with the means of the first n changes, as Wilder did."""
+    means = []
+    for moves in (change.clip(lower=0), -change.clip(upper=0)):
+        begun = moves.iloc[1:].copy()
+        begun.iloc[: n - 1], begun.iloc[n - 1] = np.nan, begun.iloc[:n].mean()
+        means.append(begun.ewm(alpha=1 / n, adjust=False).mean().reindex(change.index))
+    return 100 * means[0] / (means[0] + means[1])
 
 
 @pytest.fixture(scope="module")

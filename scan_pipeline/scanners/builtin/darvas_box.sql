@@ -2,9 +2,9 @@
 -- rank: relative_volume desc
 -- limit: 50
 -- param: min_box_bars = 4
--- param: max_box_bars = 40
+-- param: max_box_bars = 59
 -- param: max_depth_pct = 20
--- param: min_relative_volume = 1.5
+-- param: min_relative_volume = 1.2
 -- source: Nicolas Darvas, How I Made $2,000,000 in the Stock Market (1960); the numbers are ours
 -- A 52-week high that stood for at least three days is the top of a box; the lowest low since, not touched for three
 -- days either, is its bottom, and where the stop belongs. Today closed above the top, on volume.

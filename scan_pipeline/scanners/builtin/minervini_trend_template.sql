@@ -1,6 +1,6 @@
 -- title: Minervini trend template
 -- rank: rs_rating desc
--- limit: 50
+-- limit: 100
 -- param: min_above_low_pct = 30
 -- param: max_below_high_pct = 25
 -- param: min_rs_rating = 70

@@ -1,6 +1,6 @@
 -- title: Strength leaders near highs
 -- rank: rs_rating desc, distance_high_52w_pct desc
--- limit: 50
+-- limit: 100
 -- param: min_rs_rating = 90
 -- param: max_below_high_pct = 5
 -- source: William J. O'Neil, How to Make Money in Stocks (McGraw-Hill, 1988): leaders; the rating is computed our way
