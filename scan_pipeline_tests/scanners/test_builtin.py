@@ -5,6 +5,7 @@ are held against those. What depends on other symbols (strength, sectors) is com
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
@@ -12,9 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scan_pipeline.features.catalogue import HISTORY_SESSIONS
+from scan_pipeline.features import market_context
 from scan_pipeline.pipeline import Pipeline
-from scan_pipeline.scanners.registry import BUILTIN_DIR, read_scanner
+from scan_pipeline.scanners.preparing import demand
+from scan_pipeline.scanners.registry import BUILTIN_DIR, find_scanners, read_scanner
 from scan_pipeline.sessions import Calendar
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scans import copy_of, prepare, query
@@ -253,26 +255,83 @@ def scanned(
     return pipeline
 
 
+Hits = dict[str, set[tuple[date, str]]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A symbol's bars as they are read together for some sessions."""
+
+    symbol: str
+    bars: pd.DataFrame
+    sessions: list[date]
+
+
 @pytest.fixture(scope="module")
-def recomputed(scanned: Pipeline, calendar: Calendar) -> dict[str, set[tuple[date, str]]]:
-    """The hits of every definition, computed symbol by symbol in pandas from the stored bars."""
-    passed = set(query(scanned, "select session, symbol from prefiltered_symbols where passed"))
-    symbols = sorted({symbol for _, symbol in passed})
+def readings(scanned: Pipeline, calendar: Calendar) -> list[Reading]:
+    """The bars of every symbol that passed on some session."""
+    passed = query(scanned, "select distinct symbol from prefiltered_symbols where passed order by symbol")
     effective = "select symbol from splits where greatest(ex_date, known_on) between ? and ?"
     split = {symbol for (symbol,) in query(scanned, effective, FIRST, LAST)}
-    hits: dict[str, set[tuple[date, str]]] = {name: set() for name in DEFINITIONS}
+    asked_for = demand(find_scanners(scanned.settings.scanners_dir), market_context.READS)
     sessions = calendar.between(FIRST, LAST)
+    found = []
     with scanned.store.read() as connection:
-        for start, group in groupby(sessions, key=lambda session: calendar.history_start(session, HISTORY_SESSIONS)):
+        for start, group in groupby(
+            sessions, key=lambda session: calendar.history_start(session, asked_for.history_sessions)
+        ):
             members = list(group)
-            for symbol in symbols:
+            for (symbol,) in passed:
                 # One symbol's prices read alike all along, unless it splits: then each session knows its own.
                 for as_of in members if symbol in split else members[-1:]:
-                    wanted = [as_of] if symbol in split else members
-                    features = by_pandas(adjusted_bars(connection, symbol, start, as_of))
-                    for name, definition in DEFINITIONS.items():
-                        found = features.index[definition(features)]
-                        hits[name] |= {(day, symbol) for day in found if day in wanted and (day, symbol) in passed}
+                    bars = adjusted_bars(connection, symbol, start, as_of)
+                    found.append(Reading(symbol, bars, [as_of] if symbol in split else members))
+    return found
+
+
+@pytest.fixture(scope="module")
+def across(scanned: Pipeline, readings: list[Reading]) -> pd.DataFrame:
+    """By session and symbol: sector, market cap, strength among the symbols, and whether it leads a leading sector."""
+    rows = []
+    for reading in readings:
+        close = reading.bars.close
+        gains = {n: 100 * (close / close.shift(n) - 1) for n in (60, 125, 187, 250)}
+        weighted = 0.4 * gains[60] + 0.2 * (gains[125] + gains[187] + gains[250])
+        rows += [(day, reading.symbol, weighted[day], gains[60][day]) for day in reading.sessions if day in close.index]
+    computed = pd.DataFrame(rows, columns=["session", "symbol", "weighted", "gain"])
+    known = query(
+        scanned,
+        "select session, symbol, sector, universe.market_cap "
+        "from universe join prefiltered_symbols using (session, symbol) where passed and session between ? and ?",
+        FIRST,
+        LAST,
+    )
+    table = pd.DataFrame(known, columns=["session", "symbol", "sector", "market_cap"]).merge(computed)
+    places = table.groupby("session").weighted
+    share = (places.rank() - 1) / (places.transform("count") - 1)
+    table["rs_rating"] = np.floor(1.5 + 98 * share)
+    table["is_sector_leader"] = False
+    for _, night in table[table.sector.notna() & table.gain.notna()].groupby("session"):
+        sectors = night.groupby("sector").gain.agg(["median", "size"])
+        strong = sectors[sectors["size"] >= 5].sort_values("median", ascending=False).index[:3]
+        for sector in strong:
+            leaders = night[night.sector == sector].sort_values(["gain", "symbol"], ascending=[False, True])
+            table.loc[leaders.index[:5], "is_sector_leader"] = True
+    return table.set_index(["symbol", "session"]).sort_index()
+
+
+@pytest.fixture(scope="module")
+def recomputed(readings: list[Reading], across: pd.DataFrame, calendar: Calendar) -> Hits:
+    """The hits of every definition, computed symbol by symbol in pandas from the stored bars."""
+    hits: Hits = {name: set() for name in DEFINITIONS}
+    columns = ["rs_rating", "market_cap", "is_sector_leader"]
+    for reading in readings:
+        features = with_more(by_pandas(reading.bars), calendar).join(across.loc[reading.symbol, columns])
+        features["is_sector_leader"] = features.is_sector_leader.eq(True)
+        passed = [day for day in reading.sessions if (reading.symbol, day) in across.index]
+        for name, definition in DEFINITIONS.items():
+            found = definition(features)
+            hits[name] |= {(day, reading.symbol) for day in passed if found[day]}
     return hits
 
 
@@ -285,14 +344,12 @@ def test_each_finds_something_in_a_quarter_and_fails_on_no_session(scanned: Pipe
     assert sorted(outcomes) == [(name, 61, True, True) for name in sorted(DEFINITIONS)]
 
 
-def test_hits_are_the_bars_that_meet_the_definition_and_no_others(
-    scanned: Pipeline, recomputed: dict[str, set[tuple[date, str]]]
-) -> None:
+def test_hits_are_the_bars_that_meet_the_definition_and_no_others(scanned: Pipeline, recomputed: Hits) -> None:
     rows = query(scanned, "select scanner, session, symbol from scan_results")
     most = dict(query(scanned, "select scanner, max(hits) from scanner_outcomes group by scanner"))
     for name, expected in recomputed.items():
         hits = {(session, symbol) for scanner, session, symbol in rows if scanner == name}
         limit = read_scanner(BUILTIN_DIR / f"{name}.sql").limit
         assert limit
-        assert most[name] < limit, "so that the limit hides no hit here"
+        assert most[name] < limit, f"so that the limit of {name} hides no hit here"
         assert hits == expected, name
