@@ -47,7 +47,8 @@ class BarBlock:
     `session` is, for every bar, the position of its session in the block's list. Columns are float64; prices dollars,
     volume shares, both split-adjusted. `bars_before[i]` is the number of bars that are held before the block begins,
     within the history that counts. `days` are the dates of the block's sessions, and `following` that of the exchange's
-    next session after them: with it, a week or a month is known to be over on its last session.
+    next session after them: with it, a week or a month is known to be over on its last session. `counts_from` is the
+    position of the session from which on bars count for everybody; those before are for what needs longer history.
     """
 
     symbol: Ints
@@ -59,6 +60,7 @@ class BarBlock:
     bars_before: Ints
     days: Days | None = None
     following: np.datetime64 | None = None
+    counts_from: int = 0
     _memo: dict[Any, Any] = field(default_factory=dict)
 
     def __getitem__(self, column: str) -> Floats:
@@ -107,6 +109,24 @@ class BarBlock:
                     _memo={},
                 ),
             )
+
+    def recent(self) -> "BarBlock":
+        """The block as it were, had reading begun where bars begin to count for everybody."""
+        first = self.counts_from
+        if first == 0:
+            return self
+        kept = self.session >= first
+        return replace(
+            self,
+            valid_from=np.maximum(self.valid_from - first, 0),
+            valid_to=self.valid_to - first,
+            offsets=np.concatenate(([0], np.cumsum(kept)))[self.offsets],
+            session=self.session[kept] - first,
+            columns={name: values[kept] for name, values in self.columns.items()},
+            days=None if self.days is None else self.days[first:],
+            counts_from=0,
+            _memo={},
+        )
 
     def with_benchmark(self, benchmark: "BarBlock") -> "BarBlock":
         """The block with the close of the benchmark on each bar's session as a column; NaN where it did not trade.

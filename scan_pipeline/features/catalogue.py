@@ -149,15 +149,25 @@ HISTORY_SESSIONS = history_sessions(())
 
 
 def compute(block: BarBlock, features: Iterable[Feature], bars: np.ndarray) -> dict[str, Floats]:
-    """The features' values at the given bars (positions in the block's columns, ascending), by name.
+    """The features' values at the given bars, by name: positions in the block's columns, ascending, of bars that count.
 
-    Some series at a time: what is computed on the way is then small, stays near the processor, and is dropped.
+    Some series at a time: what is computed on the way is then small, stays near the processor, and is dropped. A
+    feature sees the history that everybody reads, unless it needs more: its value, at a symbol with many gaps too, does
+    not depend on what else is computed.
     """
     wanted = tuple(features)
+    is_long = [feature.lookback + ALLOWED_GAPS > HISTORY_SESSIONS for feature in wanted]
     values = {feature.name: np.empty(len(bars)) for feature in wanted}
     for first, part in block.parts(BARS_AT_ONCE):
         low, high = np.searchsorted(bars, (first, first + len(part.session)))
         places = bars[low:high] - first
-        for feature in wanted:
-            values[feature.name][low:high] = feature.compute(part)[places]
+        recent, recent_places = part, places
+        if part.counts_from:
+            recent, counts = part.recent(), part.session >= part.counts_from
+            if not counts[places].all():
+                raise ValueError("features were asked for at bars from before the history that counts")
+            recent_places = np.cumsum(counts)[places] - 1
+        for feature, needs_more in zip(wanted, is_long, strict=True):
+            computed = feature.compute(part)[places] if needs_more else feature.compute(recent)[recent_places]
+            values[feature.name][low:high] = computed
     return values

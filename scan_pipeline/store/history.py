@@ -28,9 +28,9 @@ def read_block(
     """The bars of `symbols` on the sessions of `window`, adjusted as known on each session from `first_as_of` on.
 
     Symbols and sessions of the block are positions in `symbols` and `window`; `columns` are columns of `price_bars`.
-    Bars from `count_from` to the window are counted, not read. `following` is the exchange's session after the window.
-    With `benchmark`, a symbol, the block has its close on each bar's session as the column `benchmark`, adjusted as
-    known then; NaN where it is not held.
+    Bars count from `count_from` on: if that is before the window, those until then are counted, not read. `following`
+    is the exchange's session after the window. With `benchmark`, a symbol, the block has its close on each bar's
+    session as the column `benchmark`, adjusted as known then; NaN where it is not held.
     """
     first = int(np.searchsorted(window, np.datetime64(first_as_of)))
     against = None
@@ -67,6 +67,7 @@ def read_block(
         adjust_for_splits(block, splits, first),
         days=window,
         following=None if following is None else np.datetime64(following),
+        counts_from=int(np.searchsorted(window, np.datetime64(count_from))),
     )
     return block if against is None else block.with_benchmark(against)
 

@@ -15,11 +15,19 @@ from scan_pipeline.store.history import read_block
 LAST = date(2025, 12, 31)
 
 
-def read(pipeline: Pipeline, symbols: list[str], first: date, last: date, benchmark: str | None) -> BarBlock:
-    window = np.array(pipeline.calendar.between(date(2025, 1, 2), last), dtype="datetime64[D]")
+def read(
+    pipeline: Pipeline,
+    symbols: list[str],
+    first: date,
+    last: date,
+    benchmark: str | None,
+    start: date = date(2025, 1, 2),
+    count_from: date = date(2025, 1, 2),
+) -> BarBlock:
+    window = np.array(pipeline.calendar.between(start, last), dtype="datetime64[D]")
     with pipeline.store.read() as connection:
         return read_block(
-            connection, symbols, window, first, ("open", "high", "low", "close", "volume"), count_from=date(2025, 1, 2),
+            connection, symbols, window, first, ("open", "high", "low", "close", "volume"), count_from=count_from,
             following=pipeline.calendar.after(last, 1), benchmark=benchmark,
         )  # fmt: skip
 
@@ -95,3 +103,31 @@ def test_a_range_sees_the_benchmark_as_each_of_its_nights_did(demo_pipeline: Pip
         for name, values in computed[0].items():
             np.testing.assert_array_equal(values, computed[1][name], err_msg=f"{name} on {night}")
     assert not np.isnan(computed[0]["close / benchmark"]).all()
+
+
+def test_what_else_is_computed_and_how_much_it_reads_changes_no_value(demo_pipeline: Pipeline) -> None:
+    """Even of symbols with so many gaps that longer history would have more of their bars."""
+    with demo_pipeline.store.read() as connection:
+        symbols = [
+            symbol
+            for (symbol,) in connection.execute(
+                "select symbol from price_bars group by symbol having max(session) > '2025-12-01' "
+                "order by count(*) > 400, count(*) desc, symbol limit 60"
+            ).fetchall()
+        ]
+        earliest = connection.execute("select min(session) from price_bars").fetchall()[0][0]
+    counts = date(2025, 4, 1)
+    assert earliest < counts
+    long = parse("ta.sma(close, 270)")
+    weekly = parse("weekly.sma(close, 3)")
+    computed = []
+    for start, features in ((counts, (*catalogue.CORE, weekly)), (earliest, (*catalogue.CORE, weekly, long))):
+        block = read(demo_pipeline, symbols, date(2025, 6, 2), LAST, symbols[0], start, counts)
+        wanted = np.zeros((len(symbols), len(block.days if block.days is not None else ())), dtype=bool)
+        wanted[:, -140:] = True
+        bars = block.bars_as_of(wanted)
+        computed.append(catalogue.compute(block, features, bars))
+    assert not np.isnan(computed[1][long.name]).all()
+    for name, values in computed[0].items():
+        np.testing.assert_array_equal(values, computed[1][name], err_msg=name)
+    assert 0 < computed[0]["bars_held"].max() < 252
