@@ -13,6 +13,7 @@ from rich.console import Console
 from scan_pipeline import __version__
 from scan_pipeline.cli.display import progress_bars
 from scan_pipeline.cli.python_scanners import run_after
+from scan_pipeline.cli.scanners import features, scanner, scanners
 from scan_pipeline.cli.scripts import script
 from scan_pipeline.errors import ScanPipelineError, SessionError, SettingsError, StoreError
 from scan_pipeline.pipeline import Pipeline
@@ -52,7 +53,8 @@ def main(traceback: bool) -> None:
     """Scan the whole US stock market. Settings come from SCAN_… variables and .env; see README.md."""
 
 
-main.add_command(script)
+for _command in (features, scanners, scanner, script):
+    main.add_command(_command)
 
 
 def _session(name: str, text: str) -> Callable[..., Any]:
@@ -260,21 +262,6 @@ def doctor() -> None:
 
     if not examine(OUT):
         sys.exit(1)
-
-
-@main.command()
-def features() -> None:
-    """List the features that scanners read: formula, unit, lookback."""
-    from rich.table import Table
-
-    from scan_pipeline.features.catalogue import FEATURES
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("feature", "unit", "lookback", "formula", "source"):
-        table.add_column(name)
-    for one in FEATURES:
-        table.add_row(one.name, one.unit, str(one.lookback), one.formula, one.source)
-    OUT.print(table)
 
 
 @main.command()

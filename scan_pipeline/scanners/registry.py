@@ -15,7 +15,8 @@ from scan_pipeline.scanners.parameters import Parameters, declared, overridden
 
 BUILTIN_DIR = Path(__file__).parent / "builtin"
 _HEADER = re.compile(r"^\s*--\s*(\w+)\s*:\s*(.*?)\s*$")
-_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+#: What a scanner can be called.
+NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 #: The header lines that a scanner may have: a title for people, the order of hits, how many to keep a session, its
 #: parameters, and where its definition comes from.
 HEADERS = ("title", "rank", "limit", "param", "source")
@@ -97,7 +98,7 @@ def read_scanner(path: Path) -> SqlScanner:
             headers[name] = value
         except ValueError as error:
             faults.append(f"line {number}: {error}")
-    if not _NAME.match(path.stem):
+    if not NAME.match(path.stem):
         faults.append("the file's name must be small letters, digits and underscores, beginning with a letter")
     return SqlScanner(
         name=path.stem,
