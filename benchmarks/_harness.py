@@ -101,6 +101,7 @@ class Report:
             "input": self.input,
             "figures": {name: figure.as_json() for name, figure in self.figures.items()},
             "ratios": {name: round(value, 2) for name, value in self.ratios.items()},
+            "notes": self.notes,
         }
 
     def as_text(self) -> str:
@@ -150,8 +151,17 @@ def load_average() -> float:
     return round(os.getloadavg()[0], 2)
 
 
-def run(script: str, *arguments: object, folder: Path, settings: Mapping[str, object] | None = None) -> Run:
-    """Run a script of this folder in a process of its own, in `folder`, with these settings and no others of ours."""
+def run(
+    script: str,
+    *arguments: object,
+    folder: Path,
+    settings: Mapping[str, object] | None = None,
+    python: Path | None = None,
+) -> Run:
+    """Run a script of this folder in a process of its own, in `folder`, with these settings and no others of ours.
+
+    `python`: another one than ours.
+    """
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -159,7 +169,7 @@ def run(script: str, *arguments: object, folder: Path, settings: Mapping[str, ob
         if not name.startswith(("SCAN_", "DAGSTER_")) and name != "PYTHONDONTWRITEBYTECODE"
     }
     environment |= {name: str(value) for name, value in (settings or {}).items()}
-    command = [sys.executable, str(HERE / script), *map(str, arguments)]
+    command = [str(python or sys.executable), str(HERE / script), *map(str, arguments)]
     out, err = folder / "stdout.txt", folder / "stderr.txt"
     os.sync()  # what was copied before must not be written to disk beside the measurement
     with out.open("wb") as stdout, err.open("wb") as stderr:
