@@ -58,7 +58,15 @@ from scan_pipeline.store.corrections import Due, due, loses_bars
 from scan_pipeline.store.features import kept_columns
 from scan_pipeline.store.history import data_versions, read_block
 from scan_pipeline.store.reference import UniverseSession, build_universe, record_splits
-from scan_pipeline.store.refreshes import NOT_HAD, LosesBarsError, mark_deltas, note_left_out, take_in_symbols
+from scan_pipeline.store.refreshes import (
+    NOT_HAD,
+    LosesBarsError,
+    calls_made,
+    mark_deltas,
+    note_calls,
+    note_left_out,
+    take_in_symbols,
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,7 @@ class Explanation:
 _FACTS = {
     "price_bars": "select * from price_bars where symbol = $symbol and session = $session",
     "rejected_bars": "select * from rejected_bars where symbol = $symbol and session = $session",
+    "symbol_refreshes": "select * from symbol_refreshes where symbol = $symbol and session = $session",
     "splits": "select * from splits where symbol = $symbol and known_on <= $session order by ex_date",
     "universe": "select * from universe where symbol = $symbol and session = $session",
     "prefiltered_symbols": "select * from prefiltered_symbols where symbol = $symbol and session = $session",
@@ -171,12 +180,14 @@ class Pipeline:
         # Who is listed must be known before anybody is asked for.
         closed = sorted({*sessions, self.calendar.latest_closed(now)})
         provider.prepare("reference", self._fetched(), closed)
+        budget, today = given.refresh_budget_calls, now.astimezone(NEW_YORK).date()
         with self.store.write() as connection:
             provider.reference(connection)
+            left = max(0, budget - calls_made(connection, provider.name, today)) if budget else None
             plan = plan_refresh(
                 connection, sessions, read_accounts(connection), self.calendar, self._policy(),
                 read_watchlist(given.watchlist_path), given.correction_sessions, provider.symbols_per_call,
-                given.refresh_budget_calls,
+                left,
             )  # fmt: skip
         if not plan.decisions and not plan.settled:
             raise IngestError(
@@ -187,19 +198,31 @@ class Pipeline:
         failed: dict[str, str] = {}
         revised: Counter[date] = Counter()
         asked_at = now.astimezone(UTC).replace(tzinfo=None)
+        noted = provider.calls
+
+        def note() -> None:
+            nonlocal noted
+            if budget and provider.calls > noted:
+                with self.store.write() as connection:
+                    note_calls(connection, provider.name, today, provider.calls - noted)
+                noted = provider.calls
+
         with self.monitor.stage("ingest", len(plan.asked), "symbols") as stage:
-            budget = given.refresh_budget_calls or None
-            for part in provider.deliveries_of(plan.asked, plan.sessions[-1], budget):
-                if part.missing:
-                    failed |= dict.fromkeys(part.symbols, part.missing)
-                else:
-                    days = [day for day in plan.sessions if day >= part.first]
-                    took = self._take_in_symbols(part, days, plan, asked_at, run_id)
-                    landed |= {*part.symbols}
-                    revised.update({one.session: one.revised for one in took})
-                if part.unknown:
-                    self.monitor.say(f"No symbols to '{provider.name}': {', '.join(part.unknown)}")
-                stage.advance(len(part.symbols), provider.note(0))
+            try:
+                for part in provider.deliveries_of(plan.asked, plan.sessions[-1], left):
+                    note()
+                    if part.missing:
+                        failed |= dict.fromkeys(part.symbols, part.missing)
+                    else:
+                        days = [day for day in plan.sessions if day >= part.first]
+                        took = self._take_in_symbols(part, days, plan, asked_at, run_id)
+                        landed |= {*part.symbols}
+                        revised.update({one.session: one.revised for one in took})
+                    if part.unknown:
+                        self.monitor.say(f"No symbols to '{provider.name}': {', '.join(part.unknown)}")
+                    stage.advance(len(part.symbols), provider.note(0))
+            finally:
+                note()
         refreshed = self._note_refresh(plan, landed, failed, run_id)
         with self.store.read() as connection:
             accounts = read_accounts(connection)

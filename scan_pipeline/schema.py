@@ -428,10 +428,15 @@ HIT_CHANGES = Table(
 
 FETCHES = Table(
     "fetches",
-    "What was fetched from a vendor beside bars, and when.",
+    "What was fetched from a vendor beside bars of the whole market, and when.",
     ("what", "fetched_on"),
     (
-        Column("what", "VARCHAR", "`splits`, `listings YYYY-MM-DD` (the day that the list is of), or `shares YYYYQn`."),
+        Column(
+            "what",
+            "VARCHAR",
+            "`splits`, `listings YYYY-MM-DD` (the day that the list is of), `shares YYYYQn`, or `bars of PROVIDER`, "
+            "where they come by the symbol within a budget.",
+        ),
         Column("fetched_on", "DATE", "The day in New York."),
         Column("calls", "INTEGER", "Calls that it took."),
     ),

@@ -68,13 +68,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Meta(
             ge=0,
-            description="For a provider that is asked by the symbol (`alpaca`): calls for bars in one run, tries and "
-            "pages included; 0: no limit. What it does not suffice for keeps the bars that are held.",
+            description="For a provider that is asked by the symbol (`alpaca`): calls for bars in a day, tries and "
+            "pages included; 0: no limit. What they do not suffice for keeps the bars that are held. A provider that "
+            "gives the whole market in a call needs no order: there, this and the next four settings change nothing "
+            "but the column `priority` of `incremental_deltas`.",
         ),
     ] = 0
     refresh_max_age_sessions: Annotated[
-        int,
-        Meta(ge=0, description="The same: a symbol is due so many sessions after it was last asked for; 0: always."),
+        int, Meta(ge=0, description="A symbol is due so many sessions after it was last asked for; 0: always.")
     ] = 0
     refresh_top_dollar_volume: Annotated[
         int,

@@ -1,5 +1,6 @@
 """Nights with a vendor that is asked by the symbol: within the budget, honest about the rest, nothing held is lost."""
 
+import io
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from scan_pipeline import providers
 from scan_pipeline.errors import IngestError, SettingsError
@@ -17,12 +19,14 @@ from scan_pipeline.providers import http
 from scan_pipeline.providers.alpaca import AlpacaProvider
 from scan_pipeline.providers.base import ProviderError
 from scan_pipeline.providers.http import Plan, VendorClient
+from scan_pipeline.report.hits import read_hits
+from scan_pipeline.report.tables import print_hits
 from scan_pipeline.screening.limits import ScreenLimits
 from scan_pipeline.sessions import Calendar
 from scan_pipeline.store.bars import IngestedSession
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.desk import Desk, broken_accounts
-from scan_pipeline_tests.providers.alpaca_vendor import KEY_ID, SECRET, Alpaca, Values
+from scan_pipeline_tests.providers.alpaca_vendor import BARS, KEY_ID, SECRET, Alpaca, Values
 from scan_pipeline_tests.providers.vendor import Vendor
 from scan_pipeline_tests.scans import content, copy_of, prepare, query, write_scanner
 
@@ -147,7 +151,7 @@ def test_within_a_budget_the_important_come_first_and_the_rest_is_said(
     assert len(nights.alpaca.calls) == 2
     assert set(nights.bars(pipeline, sessions[0])) == set(nights.alpaca.asked)
     assert str(one.refresh) == (
-        "refreshed 6 of 12 symbols, 6 not within the budget of 2 calls, "
+        "refreshed 6 of 12 symbols, 6 not within the budget of 2 calls a day, "
         "the oldest of those left out never asked for yet"
     )
     assert f"{sessions[0]}: {one.refresh}" in nights.said
@@ -156,6 +160,26 @@ def test_within_a_budget_the_important_come_first_and_the_rest_is_said(
     assert noted["S11"] == noted["S07"] == (True, "watchlist")
     assert {symbol for symbol, (refreshed, _) in noted.items() if refreshed} == set(nights.alpaca.asked)
     assert {reason for refreshed, reason in noted.values() if not refreshed} == {"over budget"}
+
+
+def test_the_budget_is_that_of_a_day_however_many_runs_there_are_and_whatever_becomes_of_them(
+    nights: Nights, sessions: Sequence[date]
+) -> None:
+    values = {"refresh_budget_calls": 3, "massive_tries": 1}
+    failing = iter([True])
+    nights.vendor.fault = lambda _, asked: "401" if asked.path == BARS and next(failing, False) else ""
+    with pytest.raises(ProviderError):
+        nights.ingest(sessions[0], **values)
+    nights.ingest(sessions[0], **values)
+    assert len(nights.alpaca.calls) == 2
+    (third,) = nights.ingest(sessions[0], **values)
+    assert nights.alpaca.calls == []
+    assert third.refresh
+    assert third.refresh.left_out == {"over budget": 6}
+    pipeline = nights.pipeline(sessions[1], **values)
+    nights.ingest(sessions[1], pipeline=pipeline)
+    assert len(nights.alpaca.calls) == 3
+    assert len(nights.bars(pipeline, sessions[1])) == 9
 
 
 def test_those_left_out_come_in_turn_with_the_sessions_that_they_missed_and_nobody_starves(
@@ -270,7 +294,7 @@ def test_a_refusal_in_the_middle_keeps_what_had_come_and_the_next_run_asks_for_t
 
     def fault(_: int, asked: Any) -> str:
         nonlocal bars_asked
-        bars_asked += asked.path == "/v2/stocks/bars"
+        bars_asked += asked.path == BARS
         return "401" if bars_asked == 3 else ""
 
     nights.vendor.fault = fault
@@ -415,6 +439,15 @@ def test_hits_of_bars_that_were_left_out_are_marked_until_these_come_and_increme
     then = _utc(pipeline.calendar.closes_at(first) + timedelta(hours=2))
     assert scan([first]) == [(symbol, None if symbol in asked else then) for symbol in SYMBOLS]
     assert first not in pipeline.stale_sessions()
+    with pipeline.store.read() as connection:
+        hits = read_hits(connection, first, "all")
+    shown = Console(width=200, file=io.StringIO())
+    print_hits(shown, hits, [{"scanner": "all", "ok": True}])
+    marked = [line for line in shown.file.getvalue().splitlines() if f"{then:%Y-%m-%d %H:%M}" in line]
+    assert len(marked) == len(SYMBOLS) - len(asked)
+    left_out = next(symbol for symbol in SYMBOLS if symbol not in asked)
+    (known,) = pipeline.explain(left_out, first).facts["symbol_refreshes"]
+    assert (known["refreshed"], known["reason"], known["refreshed_at"]) == (False, "over budget", then)
     stored = content(pipeline, "scan_results", [first])
     scan([first], incremental=False)
     assert content(pipeline, "scan_results", [first]) == stored

@@ -118,10 +118,36 @@ def _provider() -> str:
         return "the demo market; SCAN_PROVIDER=files and SCAN_FILES_PATH point it at your own bars"
     if provider == "massive":
         return _vendor()
+    if provider == "alpaca":
+        return _alpaca()
     held = Pipeline(load_settings()).provider().held()
     if not held:
         raise ScanPipelineError("The files hold no dated bar. Point SCAN_FILES_PATH at your bars.")
     return f"{provider} has {held[0]} to {held[1]}"
+
+
+def _alpaca() -> str:
+    """Whether the key is good, asked of the vendor: one call."""
+    import asyncio
+
+    from scan_pipeline.providers import make_alpaca_client
+    from scan_pipeline.providers.alpaca import fetch_symbols
+    from scan_pipeline.sessions import Calendar
+
+    settings = load_settings()
+    client = replace_dataclass(make_alpaca_client(settings), tries=2, timeout_seconds=10)
+    day = Calendar.load(settings.cache_dir).latest_closed()
+
+    async def ask() -> int:
+        async with client.opened():
+            return len((await fetch_symbols(client, ["SPY"], day, day, settings.alpaca_feed)).bars)
+
+    bars = asyncio.run(ask())
+    plan = client.plan
+    return (
+        f"alpaca at {settings.alpaca_url}: the key is good; {'a' if bars else 'no'} bar of SPY on {day}. "
+        f"SCAN_ALPACA_PLAN={plan.name} keeps to {plan.calls} calls in {plan.seconds:g} s; splits are not given"
+    )
 
 
 def _vendor() -> str:

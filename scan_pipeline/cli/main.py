@@ -156,6 +156,7 @@ def _print_rescanned(finished: Any, session: date) -> None:
         for change in ("new", "gone", "moved")
     )
     OUT.print(f"{session}: {said}; hits: {changes}", soft_wrap=True)
+    _print_refreshed(finished, session)
 
 
 @main.command()
@@ -397,6 +398,7 @@ def _run_night(settings: Settings, pipeline: Pipeline, session: date, most: int 
     print_hits(OUT, found, outcomes, most)
     stages = ", ".join(f"{asset} {finished.number(asset, session, 'seconds'):.2f} s" for asset in finished.metadata)
     OUT.print(f"\n{stages}; {seconds:.2f} s in all with Dagster, at most {_peak(finished):,.0f} MiB.{_calls(finished)}")
+    _print_refreshed(finished, session)
     history = finished.number("scan_results", session, "history_sessions")
     wanted = finished.number("scan_results", session, "history_wanted")
     if history < wanted:
@@ -417,6 +419,13 @@ def _print_failed_checks(finished: Any) -> None:
 
 def _calls(finished: Any) -> str:
     return f" {finished.calls:,} calls to the vendor." if finished.calls else ""
+
+
+def _print_refreshed(finished: Any, session: date) -> None:
+    """How far the calls went, where the provider is asked by the symbol."""
+    refreshed = finished.metadata.get("price_bars", {}).get(str(session), {}).get("refresh")
+    if refreshed:
+        OUT.print(f"{session}: {refreshed}.", soft_wrap=True)
 
 
 def _peak(finished: Any) -> float:

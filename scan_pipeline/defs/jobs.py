@@ -109,7 +109,8 @@ def build_change_sensor(pipelines: Pipelines) -> dg.SensorDefinition:
         context.update_cursor(limits)
         if not sessions:
             return dg.SkipReason("Nothing changed since the last scan.")
-        first, last = sessions[0], sessions[-1]
+        # Whatever is stale is scanned: what is left so would start the next run, and that one the one after it.
+        first, last = min([sessions[0], *stale]), sessions[-1]
         return dg.RunRequest(
             partition_key=str(last) if first == last else None,
             tags={} if first == last else {

@@ -75,6 +75,7 @@ def print_explanation(console: Console, one: Explanation) -> None:
     console.print(f"[bold]{escape(one.symbol)}[/] {escape(title or '')} on {one.session}")
     _section(console, "bar, as traded", one.facts["price_bars"], "It has no bar on this session.")
     _section(console, "rejected rows", one.facts["rejected_bars"], None)
+    _section(console, "asked for by the symbol", one.facts["symbol_refreshes"], None)
     _section(console, "splits known by then", one.facts["splits"], None)
     _section(
         console, "universe", one.facts["universe"], "It is not in the universe of this session (or none was built)."

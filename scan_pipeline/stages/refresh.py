@@ -61,9 +61,9 @@ def plan_refresh(
     watched: Collection[str],
     correction_sessions: int,
     symbols_per_call: Callable[[date, date], int],
-    budget_calls: int,
+    calls_left: int | None,
 ) -> RefreshPlan:
-    """Decide whom to ask for, so that `sessions` are held and right, as far as the calls go; 0: without a limit.
+    """Decide whom to ask for, so that `sessions` are held and right, as far as the calls go; None: without a limit.
 
     `held` are the sessions held so far. The last `correction_sessions` of them before the last of `sessions` are asked
     for again, where that was not done since the vendor settled them.
@@ -90,7 +90,7 @@ def plan_refresh(
     )
     due = {one.symbol: one.due_from for one in facts if one.due_from}
     candidates = [_candidate(one, calendar, last, watched) for one in facts if one.symbol in due]
-    decisions = decide(candidates, policy, last, budget_calls * size if budget_calls else None)
+    decisions = decide(candidates, policy, last, None if calls_left is None else calls_left * size)
     taken = sorted({*core, *reopened})
     between = calendar.between(taken[0], last)
     return RefreshPlan(

@@ -39,7 +39,7 @@ class Refreshed:
     def __str__(self) -> str:
         said = [f"refreshed {self.refreshed:,} of {self.listed:,} symbols"]
         for reason, count in self.left_out.items():
-            words = f"not within the budget of {self.budget_calls:,} calls" if reason == "over budget" else reason
+            words = f"not within the budget of {self.budget_calls:,} calls a day" if reason == "over budget" else reason
             said.append(f"{count:,} {words}")
         if self.settled:
             said.append(f"{self.settled:,} needed no call")

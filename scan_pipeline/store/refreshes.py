@@ -218,6 +218,22 @@ def _held(connection: Connection, sessions: Sequence[date]) -> list[date]:
     return [day for (day,) in rows]
 
 
+def calls_made(connection: Connection, provider: str, day: date) -> int:
+    """Calls for bars that were noted on the day."""
+    ((calls,),) = connection.execute(
+        "select coalesce(sum(calls), 0) from fetches where what = ? and fetched_on = ?", [f"bars of {provider}", day]
+    ).fetchall()
+    return int(calls)
+
+
+def note_calls(connection: Connection, provider: str, day: date, calls: int) -> None:
+    """Note that so many more calls for bars were made on the day. Must run in a write transaction."""
+    if calls:
+        total = calls_made(connection, provider, day) + calls
+        connection.execute("delete from fetches where what = ? and fetched_on = ?", [f"bars of {provider}", day])
+        connection.execute("insert into fetches values (?, ?, ?)", [f"bars of {provider}", day, total])
+
+
 def mark_deltas(connection: Connection, session: date, priorities: Mapping[str, str], now: datetime) -> None:
     """Add to the session's `incremental_deltas` who was asked for and why. Must run in the same write transaction.
 
