@@ -25,6 +25,8 @@ COLUMNS = (*PRICE_COLUMNS, "volume")
 _LAYOUT = ("symbol", "valid_from", "valid_to", "offsets", "session", "bars_before")
 #: The worker's exit code where it asks to be started afresh: memory is not given back.
 AFRESH = 75
+#: Seconds that the import of a scanner's file may take.
+IMPORT_SECONDS = 60.0
 #: Symbols of a shard that fail one after another, without one that does not, before the rest is not tried.
 GIVES_UP_AFTER = 25
 

@@ -31,12 +31,22 @@ import numpy as np
 from scan_pipeline.progress import peak_mib
 from scan_pipeline.scanners.python.authoring import MARK
 from scan_pipeline.scanners.python.returned import Refused, hits_of_session, hits_of_symbol
-from scan_pipeline.scanners.python.tasks import AFRESH, GIVES_UP_AFTER, Bars, Fault, Progress, Record, Task, Unit
+from scan_pipeline.scanners.python.tasks import (
+    AFRESH,
+    GIVES_UP_AFTER,
+    IMPORT_SECONDS,
+    Bars,
+    Fault,
+    Progress,
+    Record,
+    Task,
+    Unit,
+)
 from scan_pipeline.scripts.running.isolation import die_with_parent
 
 MIB = 2**20
-#: What a function may print, in bytes: more is an error of its own.
-MOST_PRINTED = 256 * MIB
+#: The largest file, in bytes, that a scanner may write.
+MOST_WRITTEN = 1024 * MIB
 #: Frames of a traceback that are kept, from the innermost.
 FRAMES = 5
 
@@ -74,7 +84,6 @@ class Worker:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.folder = str(Path(task.path).parent)
-        self.alarm = Alarm(task.unit_seconds)
         self.progress = Progress(Path(task.progress))
         self.results = os.open(task.results, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.function: Callable[..., Any] = _nothing
@@ -85,11 +94,14 @@ class Worker:
     def run(self) -> int:
         """Steps 1 to 4; the exit code."""
         try:
-            with self.alarm:
+            import pandas  # noqa: F401  # before memory is limited
+
+            with Alarm(IMPORT_SECONDS):
                 self.function = self._import()
         except BaseException as error:
             self._write(Record(self.task.first, broken=self._fault(error, "cannot be imported: ")))
             return 0
+        self.alarm = Alarm(self.task.unit_seconds)
         number = -1
         for path in self.task.blocks:
             bars = Bars.load(Path(path))
@@ -173,8 +185,6 @@ class Worker:
 
     def _import(self) -> Callable[..., Any]:
         """The function that the file declares."""
-        import pandas  # noqa: F401  # before the alarm is of the user's file alone, and before memory is limited
-
         sys.dont_write_bytecode = True
         sys.path.insert(0, self.folder)
         spec = importlib.util.spec_from_file_location(f"scanner_{self.task.name}", self.task.path)
@@ -200,7 +210,8 @@ class Worker:
         place = f"line {line}" if line else ""
         kind = "error"
         if isinstance(error, TimedOut):
-            kind, said = "timeout", f"still running after {self.task.unit_seconds:g} s"
+            seconds = IMPORT_SECONDS if before else self.task.unit_seconds
+            kind, said = "timeout", f"still running after {seconds:g} s"
         elif isinstance(error, MemoryError):
             kind, said = "memory", f"more than {self.task.memory_mib:,} MiB of memory"
         elif isinstance(error, Refused):
@@ -273,7 +284,7 @@ def main() -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_PRINTED if hard < 0 else min(MOST_PRINTED, hard), hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_WRITTEN if hard < 0 else min(MOST_WRITTEN, hard), hard))
     # Asked by the parent before it ends a process that hangs: where it hangs, even if that is in C.
     faulthandler.register(signal.SIGUSR1, file=open(task.stacks, "w", encoding="utf-8"))  # noqa: SIM115
     code = Worker(task).run()

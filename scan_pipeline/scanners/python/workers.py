@@ -23,16 +23,28 @@ import msgspec
 from scan_pipeline.errors import ScannerError
 from scan_pipeline.progress import EVERY_SECONDS
 from scan_pipeline.scanners.python.library import PythonScanner
-from scan_pipeline.scanners.python.tasks import AFRESH, Bars, Fault, Progress, Task, Unit, as_json, read_records
+from scan_pipeline.scanners.python.tasks import (
+    AFRESH,
+    IMPORT_SECONDS,
+    Bars,
+    Fault,
+    Progress,
+    Task,
+    Unit,
+    as_json,
+    read_records,
+)
 
 #: Seconds between two looks at a worker.
 LOOK_EVERY = 0.1
 #: Seconds that a unit has after the worker's alarm before it is ended from outside.
 GRACE = 2.0
-#: Seconds that a worker may take to start beside the time of one unit.
+#: Seconds that a worker may take to start beside the import of the scanner's file.
 STARTING = 60.0
 #: Of the memory limit: what the kernel counts as the process's own may be a little above.
 SLACK_MIB = 32
+#: What a worker may print.
+PRINTED_MIB = 64
 #: What workers do not inherit: scanners need no vendor.
 _SECRETS = ("MASSIVE_API_KEY", "POLYGON_API_KEY")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -122,7 +134,7 @@ class Shard:
                 if unstarted > 1:
                     self.broken = f"{self.scanner.path}: its process {why} twice while the file was imported."
             elif tried == self._done == first:
-                self._quarantine(Fault("memory" if "MiB" in why else "ended", f"its process {why}, twice"))
+                self._quarantine(Fault("ended", f"its process {why}, twice"))
             else:
                 tried = self._done
         if self._units:
@@ -145,7 +157,8 @@ class Shard:
         order = self.folder / f"task-{number}.json"
         order.write_bytes(msgspec.json.encode(task))
         self._progress = Progress(Path(task.progress))
-        with (self.folder / "output.txt").open("ab") as output:
+        self._output = self.folder / f"output-{number}.txt"
+        with self._output.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "scan_pipeline.scanners.python.worker", str(order)],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
@@ -185,6 +198,8 @@ class Shard:
                 self.peak_mib = max(self.peak_mib, psutil.Process(process.pid).memory_info().rss / 2**20)
                 if psutil.Process(process.pid).memory_info().rss > (task.memory_mib + SLACK_MIB) * 2**20:
                     return f"took more than {task.memory_mib:,} MiB of memory"
+            if self._output.stat().st_size > PRINTED_MIB * 2**20:
+                return f"printed more than {PRINTED_MIB} MiB"
             if self.is_cancelled():
                 raise Cancelled(f"{self.label} was ended: its run is over.")
             if now > self._deadline + (GRACE if self.scanner.scope == "universe" else 0):
@@ -195,7 +210,7 @@ class Shard:
                     time.sleep(LOOK_EVERY)
                 self._stacks = _read(Path(task.stacks))
                 return "timeout"
-            if not since and now - started > STARTING + task.unit_seconds:
+            if not since and now - started > STARTING + IMPORT_SECONDS:
                 return f"was still not ready after {now - started:.0f} s"
             if now - self._said >= EVERY_SECONDS:
                 self._say_progress(max(unit, self._done), now)
