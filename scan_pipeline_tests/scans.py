@@ -10,8 +10,12 @@ from scan_pipeline.pipeline import Pipeline
 from scan_pipeline_tests.conftest import SettingsFactory
 
 #: What a table's rows hold beside their content: which run wrote them, and when.
-INCIDENTAL = {"scan_results": ("run_id", "cached_since"), "scanner_outcomes": ("run_id", "scanned_at"),
-              "market_context": ("run_id",)}  # fmt: skip
+INCIDENTAL = {
+    "scan_results": ("run_id", "cached_since"),
+    "scanner_outcomes": ("run_id", "scanned_at"),
+    "quarantined_symbols": ("run_id", "quarantined_at"),
+    "market_context": ("run_id",),
+}
 
 
 def copy_of(pipeline: Pipeline, settings_at: SettingsFactory, data_dir: Path, **overrides: object) -> Pipeline:
