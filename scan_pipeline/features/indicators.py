@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scan_pipeline.features.bars import BENCHMARK, BarBlock, Floats
+from scan_pipeline.features.bars import BENCHMARK, BarBlock, Floats, Ints
 
 
 @cache
@@ -85,9 +85,20 @@ def windowed_outputs(
         outs = (windowed(block, name, *inputs, **parameters),)
     for out, is_whole in zip(outs, whole, strict=True):
         if is_whole:
-            for low, high in _runs(block, inputs)[0]:
-                out[low : min(high, low + window)] = np.nan
+            out[_first_bars(block, window, inputs)] = np.nan
     return outs
+
+
+def _first_bars(block: BarBlock, window: int, inputs: tuple[Floats, ...]) -> Ints:
+    """The first so many bars of every run of known inputs."""
+    bounds, is_whole = _runs(block, inputs)
+
+    def find() -> Ints:
+        low, high = np.array(list(bounds), dtype=np.int64).reshape(-1, 2).T
+        bars = low[:, np.newaxis] + np.arange(window)
+        return bars[bars < high[:, np.newaxis]]
+
+    return block.memo(("first bars", window), find) if is_whole else find()
 
 
 @cache
