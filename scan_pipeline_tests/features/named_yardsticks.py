@@ -5,10 +5,12 @@ unknown. What TA-Lib begins in its own way (where a recursion starts, which of t
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+
+from scan_pipeline.features.named import NAMED
 
 Frame = pd.DataFrame
 Series = pd.Series
@@ -71,7 +73,9 @@ def rounding_decides(bars: Frame) -> dict[str, Series]:
     as_wide = Series(np.isclose(*channels, rtol=1e-12), index=bars.index)
     typical = (bars["high"] + bars["low"] + bars["close"]) / 3
     as_dear = (typical.diff() != 0) & (typical.diff().abs() < 1e-12 * typical)
+    smaller, larger = candles(bars, -1e-10), candles(bars, 1e-10)
     return {
+        **{name: (smaller[name] != larger[name]) & smaller[name].notna() for name in smaller},
         "squeeze_on": as_wide,
         "squeeze_fired": as_wide | as_wide.shift(fill_value=False),
         "mfi_14": as_dear.rolling(14, min_periods=1).max() > 0,
@@ -127,6 +131,7 @@ def volatility(bars: Frame) -> dict[str, Series]:
     above = close - (extremes + mean) / 2
     log_return = np.log(close / close.shift())
     span = high - low
+    narrowest = {n: span.shift().rolling(n - 1).min() for n in (4, 7)}
     line = np.arange(20) - 9.5
     return {
         "natr_14": 100 * begun_with_mean(ranges, 14, 1 / 14) / close,
@@ -148,7 +153,7 @@ def volatility(bars: Frame) -> dict[str, Series]:
         "historical_volatility_100": 100 * math.sqrt(252) * windows(log_return, 100, lambda one: one.std(ddof=1)),
         "parkinson_20": 100 * np.sqrt(252 * windows(np.log(high / low) ** 2, 20, np.mean) / (4 * math.log(2))),
         "range_pct": 100 * span / close,
-        **{f"nr_{n}": flag(span < span.shift().rolling(n - 1).min(), span.rolling(n).min()) for n in (4, 7)},
+        **{f"nr_{n}": flag(span < narrowest[n] * (1 - 1e-9), narrowest[n]) for n in narrowest},
         "inside_bar": flag((high < high.shift()) & (low > low.shift()), high.shift()),
         "outside_bar": flag((high > high.shift()) & (low < low.shift()), high.shift()),
     }
@@ -433,21 +438,24 @@ def of_periods(bars: Frame, sessions: pd.DatetimeIndex) -> dict[str, Series]:
     return found
 
 
-def candles(bars: Frame) -> dict[str, Series]:
-    """TA-Lib's patterns: 100 up, −100 down, 0 none; NaN until its averages have their bars."""
+def candles(bars: Frame, more: float = 0) -> dict[str, Series]:
+    """TA-Lib's patterns: 100 up, −100 down, 0 none; NaN until its averages have their bars.
+
+    The averages are taken to be so much `more`, as a part of close.
+    """
     rows = [tuple(row) for row in bars[["open", "high", "low", "close"]].itertuples(index=False)]
     found: dict[str, list[float]] = {name: [] for name in PATTERNS}
     for bar in range(len(rows)):
         for name, (first, pattern) in PATTERNS.items():
-            found[name].append(100.0 * pattern(_Candles(rows, bar)) if bar >= first else NAN)
+            found[name].append(100.0 * pattern(_Candles(rows, bar, more)) if bar >= first else NAN)
     return {f"cdl_{name}": Series(values, index=bars.index) for name, values in found.items()}
 
 
 class _Candles:
     """The bars up to one, counted backwards: 0 is this one. TA-Lib's words for their size."""
 
-    def __init__(self, rows: Sequence[tuple[float, float, float, float]], bar: int) -> None:
-        self.rows, self.bar = rows, bar
+    def __init__(self, rows: Sequence[tuple[float, float, float, float]], bar: int, more: float) -> None:
+        self.rows, self.bar, self.more = rows, bar, more
 
     def row(self, ago: int) -> tuple[float, float, float, float]:
         return self.rows[self.bar - ago]
@@ -475,10 +483,10 @@ class _Candles:
 
     def mean_body(self, ago: int) -> float:
         """Of the 10 bars before."""
-        return sum(self.body(ago + back) for back in range(1, 11)) / 10
+        return sum(self.body(ago + back) for back in range(1, 11)) / 10 + self.more * self.row(0)[3]
 
     def mean_span(self, ago: int, bars: int = 10) -> float:
-        return sum(self.span(ago + back) for back in range(1, bars + 1)) / bars
+        return sum(self.span(ago + back) for back in range(1, bars + 1)) / bars + self.more * self.row(0)[3]
 
 
 def _doji(c: _Candles) -> int:
@@ -572,3 +580,26 @@ def named_features(bars: Frame, sessions: pd.DatetimeIndex, benchmark: Series) -
         **averages(bars), **volatility(bars), **momentum(bars), **volume(bars), **levels(bars),
         **against(bars, benchmark), **candles(bars), **of_periods(bars, sessions),
     }  # fmt: skip
+
+
+def differences(
+    computed: Mapping[str, np.ndarray], bars: Frame, sessions: pd.DatetimeIndex, benchmark: Series
+) -> list[str]:
+    """The named features that are not known at the same bars, or differ by more than a billionth of their scale."""
+    expected, ties = named_features(bars, sessions, benchmark), rounding_decides(bars)
+    assert list(expected) == [feature.name for feature in NAMED]
+    found = []
+    for feature in NAMED:
+        ours, theirs = computed[feature.name], expected[feature.name].to_numpy(dtype=float)
+        near = np.isclose(ours, theirs, rtol=1e-9, atol=1e-9 * _scale(feature.unit, bars), equal_nan=True)
+        if feature.name in ties:
+            near |= ties[feature.name].to_numpy()
+        if not near.all():
+            bar = int(np.argmin(near))
+            found.append(f"{feature.name} at bar {bar}: {ours[bar]}, expected {theirs[bar]} ({(~near).sum()} bars)")
+    return found
+
+
+def _scale(unit: str, bars: Frame) -> float:
+    price = bars["high"].max() if "dollars" in unit else 100.0
+    return float(price * (bars["volume"].max() if unit in ("shares", "dollars/day") else 1.0))

@@ -11,11 +11,13 @@ import pytest
 
 from scan_pipeline.features import catalogue
 from scan_pipeline.features.bars import PRICE_COLUMNS, lay_out
+from scan_pipeline.features.named import NAMED
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.sessions import Calendar
 from scan_pipeline.store.history import read_block
 from scan_pipeline_tests import yardsticks
 from scan_pipeline_tests.conftest import SettingsFactory
+from scan_pipeline_tests.features.named_yardsticks import differences
 
 YARDSTICKS = {"pandas": yardsticks.by_pandas, "by hand": yardsticks.by_hand}
 
@@ -167,6 +169,22 @@ def test_bars_before_those_that_are_read_are_counted(demo_pipeline: Pipeline, de
 def test_features_of_a_real_symbol_equal_their_formulas(real_pipeline: Pipeline, symbol: str, yardstick: str) -> None:
     bars, computed = bars_and_features(real_pipeline, symbol, date(2016, 3, 31))
     assert yardsticks.differences(computed, YARDSTICKS[yardstick](bars)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("symbol", REAL_SYMBOLS)
+def test_named_features_of_a_real_symbol_equal_their_formulas(real_pipeline: Pipeline, symbol: str) -> None:
+    session, following = date(2016, 3, 31), date(2016, 4, 1)
+    start = real_pipeline.calendar.history_start(session, catalogue.HISTORY_SESSIONS)
+    window = np.array(real_pipeline.calendar.between(start, session), dtype="datetime64[D]")
+    with real_pipeline.store.read() as connection:
+        bars, benchmark = (yardsticks.adjusted_bars(connection, one, start, session) for one in (symbol, "AAPL"))
+        block = read_block(
+            connection, [symbol], window, session, yardsticks.COLUMNS, start, following, benchmark="AAPL"
+        )
+    computed = catalogue.compute(block, NAMED, np.arange(len(block.session)))
+    bars.index, benchmark.index = pd.DatetimeIndex(bars.index), pd.DatetimeIndex(benchmark.index)
+    assert differences(computed, bars, pd.DatetimeIndex(window), benchmark["close"]) == []
 
 
 REAL_SPLITS = {

@@ -211,8 +211,10 @@ def parkinson(bars: Columns, timeperiod: int) -> Sequence[Number]:
 
 @yardstick
 def nr(bars: Columns, timeperiod: int) -> Sequence[Number]:
-    spans = last([high - low for high, low in zip(bars["high"], bars["low"], strict=True)], timeperiod)
-    return [None if spans is None else all(spans[-1] < before for before in spans[:-1])]
+    cents = last(
+        [round(100 * (high - low), 3) for high, low in zip(bars["high"], bars["low"], strict=True)], timeperiod
+    )
+    return [None if cents is None else all(cents[-1] < before for before in cents[:-1])]
 
 
 @yardstick

@@ -7,7 +7,7 @@ import pytest
 from scan_pipeline.features import catalogue
 from scan_pipeline.features.bars import lay_out
 from scan_pipeline.features.named import NAMED
-from scan_pipeline_tests.features.named_yardsticks import named_features, rounding_decides
+from scan_pipeline_tests.features.named_yardsticks import differences
 from scan_pipeline_tests.features.test_formulas import SESSIONS, market
 from scan_pipeline_tests.features.test_invariants import beside_benchmark
 
@@ -46,20 +46,5 @@ def test_named_features_equal_their_formulas(computed: list[pd.DataFrame], bench
     if bars.empty:
         assert computed[number].empty
         return
-    expected, ties = named_features(bars, DAYS, benchmark), rounding_decides(bars)
-    assert list(expected) == [feature.name for feature in NAMED]
-    wrong = []
-    for feature in NAMED:
-        ours, theirs = computed[number][feature.name].to_numpy(), expected[feature.name].to_numpy(dtype=float)
-        near = np.isclose(ours, theirs, rtol=1e-9, atol=1e-9 * scale(feature.unit, bars), equal_nan=True)
-        if feature.name in ties:
-            near |= ties[feature.name].to_numpy()
-        if not near.all():
-            bar = int(np.argmin(near))
-            wrong.append(f"{feature.name} at bar {bar}: {ours[bar]}, expected {theirs[bar]} ({(~near).sum()} bars)")
-    assert wrong == []
-
-
-def scale(unit: str, bars: pd.DataFrame) -> float:
-    price = bars["high"].max() if "dollars" in unit else 100.0
-    return float(price * (bars["volume"].max() if unit in ("shares", "dollars/day") else 1.0))
+    values = {name: values.to_numpy() for name, values in computed[number].items()}
+    assert differences(values, bars, DAYS, benchmark) == []

@@ -56,3 +56,14 @@ def test_weeks_stand_still_too() -> None:
     days = np.busday_offset("2024-01-01", np.arange(END))
     block = replace(block_of({name: np.full(END, 20.1) for name in COLUMNS}), days=days)
     assert np.isnan(parse("weekly_rsi_14").compute(block)).all()
+
+
+@pytest.mark.parametrize("pattern", ["cdlmarubozu", "cdlhammer", "cdlharami", "cdlengulfing"])
+def test_a_price_that_stands_still_makes_no_candle_pattern(pattern: str) -> None:
+    """The averages of bodies and shadows that TA-Lib carries along are 0 then, give or take a rest of rounding."""
+    for seed in range(20):
+        bars = walk(seed, END)
+        for name in ("open", "high", "low", "close"):
+            bars[name][HALT:RESUMED] = bars["close"][HALT]
+        values = parse(f"ta.{pattern}()").compute(block_of(bars))
+        assert (values[HALT + 11 : RESUMED] == 0).all()

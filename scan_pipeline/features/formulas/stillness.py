@@ -1,7 +1,8 @@
 """Where an oscillator of TA-Lib has nothing to say: while prices stand still, its formula divides by nothing.
 
 TA-Lib gives 0 there. That looks oversold to every scanner that asks for less than 30, and overbought in Williams' %R;
-a halted stock, or one that hardly trades, is neither. Here it is unknown.
+a halted stock, or one that hardly trades, is neither. Here it is unknown. A candle pattern it has not either: the
+averages by which TA-Lib tells long from short keep a rest of rounding there, above or below the 0 that they should be.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +22,16 @@ Moving = npt.NDArray[np.bool_]
 #: (block, *inputs, **parameters) -> for each output, or for all, the bars at which it has something to say.
 Moves = Callable[..., Sequence[Moving]]
 
+#: Bars whose bodies and shadows TA-Lib averages to judge a candle's.
+_JUDGED_BY = 10
 #: What is left of a range of the relative strength index, 0 to 100, when it does not move: rounding.
 _ROUNDING = 1e-6
 
 
 def unknown_while_still(indicator: Indicator) -> Indicator:
     """TA-Lib's indicator; where it is one of those, unknown while prices stand still."""
+    if indicator.name.startswith("cdl") and "doji" not in indicator.name:
+        return _no_pattern_while_still(indicator)
     moves = _MOVES.get(indicator.name)
     if moves is None:
         return indicator
@@ -39,6 +44,19 @@ def unknown_while_still(indicator: Indicator) -> Indicator:
         return tuple(np.where(known, values, np.nan) for known, values in zip(moving, outputs, strict=True))
 
     return replace(indicator, title=f"{indicator.title}; unknown while prices stand still", compute=compute)
+
+
+def _no_pattern_while_still(pattern: Indicator) -> Indicator:
+    """0 where the bars by which TA-Lib judges a candle are all at one price, unless that is the pattern."""
+
+    def compute(
+        block: BarBlock, open_: Floats, high: Floats, low: Floats, close: Floats, **parameters: float
+    ) -> tuple[Floats, ...]:
+        still = moving_max(block, high, _JUDGED_BY) == moving_min(block, low, _JUDGED_BY)
+        outputs = pattern.compute(block, open_, high, low, close, **parameters)
+        return tuple(np.where(still & ~np.isnan(values), 0.0, values) for values in outputs)
+
+    return replace(pattern, compute=compute)
 
 
 def _ranges(block: BarBlock, high: Floats, low: Floats, bars: int, *windows: int) -> Sequence[Moving]:

@@ -13,6 +13,9 @@ from scan_pipeline.features.moving import moving_max, moving_mean, moving_min, m
 #: Sessions in a year, by which a daily volatility is annualised.
 TRADING_DAYS = 252
 
+#: Of a price: what two ranges that are equal in cents may differ by once they are subtracted and adjusted for splits.
+ROUNDING = 1e-10
+
 
 def flag(holds: np.ndarray, *known: Floats) -> Floats:
     """1 where it holds, else 0; NaN where one of the values that it was read from is unknown."""
@@ -66,7 +69,7 @@ def _parkinson(block: BarBlock, high: Floats, low: Floats, timeperiod: int) -> t
 def _narrowest(block: BarBlock, high: Floats, low: Floats, timeperiod: int) -> tuple[Floats, ...]:
     span = high - low
     before = moving_min(block, previous(block, span), timeperiod - 1)
-    return (flag(span < before, span, before),)
+    return (flag(span < before - ROUNDING * high, span, before),)
 
 
 def _inside_bar(block: BarBlock, high: Floats, low: Floats) -> tuple[Floats, ...]:
