@@ -119,7 +119,7 @@ def scanned(one: ScannedSession, results_dir: Path) -> dict[str, Any]:
         "hits": len(one.hits),
         "scanned_symbols": one.scanned_symbols,
         "rescanned_symbols": one.rescanned_symbols,
-        "untouched_scanners": one.untouched_scanners,
+        "untouched_scanners": len(one.untouched_scanners),
         "cached_symbols": one.scanned_symbols - one.rescanned_symbols,
         "cached_share": round(1 - one.rescanned_symbols / one.scanned_symbols, 4) if one.scanned_symbols else 0.0,
         **{f"hits_{change}": count for change, count in one.hit_changes.items()},

@@ -77,7 +77,9 @@ def _places(text: str) -> Iterable[tuple[int, int]]:
     """Where `$name` stands, in bytes. DuckDB's tokens tell strings, comments and quoted names from the rest."""
     encoded = text.encode()
     for start, kind in duckdb.tokenize(text):
-        if kind == duckdb.token_type.identifier and encoded[start - 1 : start] == b"$":
+        # A parameter may be named like a word of SQL.
+        is_word = kind in (duckdb.token_type.identifier, duckdb.token_type.keyword)
+        if is_word and encoded[start - 1 : start] == b"$":
             name = re.match(rb"[A-Za-z0-9_]+", encoded[start:])
             if name:
                 yield start - 1, start + name.end()

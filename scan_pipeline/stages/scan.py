@@ -58,7 +58,7 @@ class ScannedSession:
     hit_changes: Mapping[str, int] = field(default_factory=dict)
     is_cached: bool = False
     snapshot_at: datetime | None = None
-    untouched_scanners: int = 0
+    untouched_scanners: frozenset[str] = frozenset()
     market_context: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -158,7 +158,7 @@ def scan_group(
             data_version=versions[session],
             hit_changes=changes.get(session, {}),
             snapshot_at=provisional.get(session),
-            untouched_scanners=len(untouched.get(session, ())),
+            untouched_scanners=frozenset(untouched.get(session, ())),
             market_context=by_session.get(session, {}),
         )
         for session in todo

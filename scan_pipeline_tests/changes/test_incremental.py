@@ -184,6 +184,35 @@ def test_features_of_other_code_are_not_used(pipeline: Pipeline) -> None:
     assert all(set(one.rescanned) == {"new_bar"} for one in found)
 
 
+def test_a_scanner_runs_again_only_where_a_symbol_that_changed_is_a_hit_or_was_one(
+    pipeline: Pipeline, settings_at: SettingsFactory
+) -> None:
+    by_close = query(
+        pipeline, "select symbol, close from prefiltered_symbols where passed and session = ? order by close", LAST
+    )
+    cheap = next(symbol for symbol, _ in by_close)
+    dear = next(symbol for symbol, close in by_close if close > 20)
+    rising = next(symbol for symbol, close in reversed(by_close) if 6 < close < 9.5)
+
+    def untouched_by(symbol: str, factor: float) -> frozenset[str]:
+        """The scanners of the last session that did not run after a correction of the symbol."""
+        revise(pipeline, [symbol], LAST, factor)
+        pipeline.build_universe(SESSIONS)
+        pipeline.screen(SESSIONS, pipeline.settings.screen)
+        pipeline.find_changes(SESSIONS, "again")
+        [scanned] = [one for one in pipeline.scan(SESSIONS, "again", incremental=True) if one.session == LAST]
+        assert scanned.rescanned_symbols == 1
+        assert results(pipeline) == full_scan_of(pipeline, settings_at)
+        return scanned.untouched_scanners
+
+    # `mine` finds what closes above 10, `ranks` compares symbols, `looks_back` reads bars.
+    assert "mine" in untouched_by(cheap, 1.01)
+    assert "mine" not in untouched_by(dear, 1.01)
+    assert "mine" not in untouched_by(rising, 2)  # it becomes a hit
+    assert "mine" not in untouched_by(rising, 0.5)  # it was one
+    assert not {"ranks", "looks_back"} & untouched_by(cheap, 1.01)
+
+
 def test_a_session_with_other_results_is_stale_and_a_rerun_mends_it(pipeline: Pipeline) -> None:
     assert pipeline.stale_sessions() == []
     revise(pipeline, symbols(pipeline)[:3], SESSIONS[1], 1.02)
