@@ -88,7 +88,10 @@ DEFINITIONS: dict[str, Callable[[Features], pd.DataFrame]] = {
         & (f.relative_volume >= 1.2)
     ),
     "nr7": lambda f: (
-        (f.high - f.low < lowest(f.high - f.low, 6).shift()) & (f.high > f.low) & (f.high - f.low <= f.atr_14 / 2)
+        (f.high - f.low < lowest(f.high - f.low, 6).shift())
+        & (f.high > f.low)
+        & (f.high - f.low <= f.atr_14 / 2)
+        & (f.atr_14 >= f.close / 100)
     ),
     "ttm_squeeze_fired": lambda f: (
         (f.is_squeezed == 0) & (f.is_squeezed.shift() == 1) & (f.is_squeezed.rolling(10).sum().shift() >= 5)
@@ -111,6 +114,7 @@ DEFINITIONS: dict[str, Callable[[Features], pd.DataFrame]] = {
         & (depth(f, 20).shift(10) <= 0.6 * depth(f, 30).shift(30))
         & (depth(f, 10) <= 0.08)
         & (mean(f.volume, 10) < mean(f.volume, 50))
+        & (f.atr_14 >= f.close / 100)
     ),
     "gap_up_continuation": lambda f: (
         (f.gap_pct.shift() >= 4)

@@ -92,6 +92,11 @@ def flat(price: float = 50, **given: float) -> Chart:
     return Chart((0, price), **given)  # type: ignore[arg-type]
 
 
+def crashed_and_back() -> Chart:
+    """Tripled within the year, fell, and came back today in one leap."""
+    return Chart((299, 30), (230, 30), (229, 100), (60, 100), (59, 70), (1, 70), (0, 99))
+
+
 def cases() -> Iterator[Case]:
     for scanner, charts in CHARTS.items():
         for name, chart, is_hit, *rest in charts():
@@ -108,10 +113,11 @@ def minervini_trend_template() -> Charts:
 
     yield "a price that doubled in fourteen months", steady(), HIT
     yield "24 % below the year's high", steady().bar(45, high=105), HIT
-    yield "closes below its 50-day average", Chart((299, 40), (5, 80), (0, 71)), MISS
-    plateau = Chart((299, 100), (200, 100), (199, 60), (0, 95)).bars(range(230, 299), low=60)
+    yield "closes below its 50-day average", Chart((299, 20), (5, 80), (0, 71)), MISS
+    plateau = Chart((299, 100), (200, 100), (199, 45), (0, 99))
     yield "the 200-day average is lower than a month ago", plateau, MISS
-    yield "the 50-day average is not above the 150-day one", Chart((299, 40), (80, 90), (45, 60), (0, 85)), MISS
+    rested = Chart((299, 40), (150, 40), (149, 90), (51, 90), (50, 80), (1, 80), (0, 95))
+    yield "the 50-day average is below the 150-day one", rested, MISS
     yield "28 % above the year's low", Chart((60, 62.5), (0, 80), spread=0.001), MISS
     yield "26 % below the year's high", steady().bar(45, high=109), MISS
     weak = Chart((299, 85), (245, 85), (225, 57), (0, 80))
@@ -129,6 +135,7 @@ def canslim_technicals() -> Charts:
     yield "still within the base", breakout(close=80.2), MISS
     yield "the high of the year is far above", breakout().bar(100, high=95), MISS
     yield "a laggard", breakout(begin=75), MISS
+    yield "the 50-day average is below the 200-day one", crashed_and_back().bar(0, times=1.6), MISS
 
 
 def darvas_box() -> Charts:
@@ -142,6 +149,7 @@ def darvas_box() -> Charts:
     yield "the top stood for two days", box(top=3), MISS
     yield "the bottom is of yesterday", box().bar(1, low=74), MISS
     yield "the box is a quarter deep", box().bar(7, low=60), MISS
+    yield "the top is four months old", box(top=80).bar(30, high=79.9).bar(7, low=74), MISS
     older = box().bar(7, low=74).bar(150, high=90)
     yield "a box below the high of the year", older, MISS
 
@@ -155,6 +163,7 @@ def nr7() -> Charts:
     yield "the third day before was as narrow", narrow(0.1).bar(3, high=50.1, low=49.9), MISS
     yield "the seventh day before was as narrow", narrow(0.1).bar(7, high=50.1, low=49.9), HIT
     yield "did not move at all", narrow(0), MISS
+    yield "an offer holds the price", flat(spread=0.002).bar(0, high=50.02, low=49.98), MISS
 
 
 def ttm_squeeze_fired() -> Charts:
@@ -191,23 +200,28 @@ def pocket_pivot() -> Charts:
     yield "a down day", base(change=-0.4), MISS
     yield "8 % above the 10-day average", base(change=8.5), MISS
     yield "below the 50-day average", Chart((299, 30), (60, 90), (1, 80)).days(1.6, times=[2]), MISS
+    yield "below the 10-day average", Chart((299, 50), (0, 80)).days(-0.8, -0.8, -0.8, 0.3, times=[1, 1, 1, 1.5]), MISS
+    under = Chart((299, 160), (60, 60), (0, 80)).days(-0.5, until=3).days(1, times=[2])
+    yield "below the 200-day average", under, MISS
     yield "no down day among the ten", Chart((299, 50), (0, 80)).days(1, times=[2]), MISS
 
 
 def volatility_contraction() -> Charts:
     def swings(last: float = 77.5, middle: float = 72, first: float = 64, top: float = 80) -> Chart:
         points = (299, 40), (59, 80), (45, first), (29, 80), (20, middle), (9, 80), (5, last), (0, top)
-        return Chart(*points, spread=0.001).bars(range(10), times=0.7)
+        return Chart(*points, spread=0.004).bars(range(10), times=0.7)
 
     yield "swings of 20, 10 and 3 %", swings(), HIT
-    yield "the last swing is as wide as the one before", swings(last=73), MISS
+    yield "the last swing is two thirds of the one before", swings(last=74.8), MISS
     yield "the one before is as wide as the first", swings(middle=66), MISS
     yield "the last swing is 9 % deep", swings(last=72.8, middle=63, first=48), MISS
     yield "the volume stays", swings().bars(range(10), times=1.05), MISS
     yield "a tenth below the high of 60 days", swings().bar(50, high=89), MISS
     yield "in a downtrend", Chart(
-        (299, 160), (59, 80), (45, 64), (29, 80), (20, 72), (9, 80), (5, 77.5), (0, 80), spread=0.001
+        (299, 160), (59, 80), (45, 64), (29, 80), (20, 72), (9, 80), (5, 77.5), (0, 80), spread=0.004
     ).bars(range(10), times=0.7), MISS  # fmt: skip
+    held = Chart((299, 40), (59, 80), (45, 60), (29, 80), (20, 79.5), (9, 80), (5, 79.9), (0, 80), spread=0.0005)
+    yield "an offer holds the price", held.bars(range(10), times=0.7), MISS
 
 
 def gap_up_continuation() -> Charts:
@@ -257,6 +271,7 @@ def parabolic_d1() -> Charts:
     yield "less volume than yesterday", extended(times=(1.3, 1.8, 3.5, 2.4)), MISS
     yield "on its usual volume", extended(times=(1, 1.01, 1.02, 1.03)), MISS
     yield "the high of 50 days is above", extended().bar(40, high=80), MISS
+    yield "green, but lower", extended(until=1).bar(0, open=68, close=71.5, high=73, times=4), MISS
     yield "a day later", extended(until=1), MISS
 
 
@@ -264,6 +279,7 @@ def parabolic_d2() -> Charts:
     yield "the next day, a red one", extended(until=1).bar(0, open=75, close=66), HIT
     yield "the next day, a green one", extended(until=1).days(9), HIT
     yield "the day itself", extended((2, 3, 4, 30)), MISS
+    yield "the last day was green, but lower", extended(until=2).bar(1, open=68, close=71.5, high=73, times=4), MISS
     yield "two days later", extended(until=2), MISS
     yield "the last day of the run was red", extended(until=1).bar(1, open=78, close=71), MISS
     yield "only two of its days were green", extended(until=1).bar(3, open=59, close=56), MISS
@@ -310,6 +326,7 @@ def rs_leaders_near_highs() -> Charts:
     yield "a tenth below the year's high", leader().bar(30, high=89), MISS
     yield "closes below its 50-day average", Chart((299, 20), (60, 80), (1, 80)).bar(0, close=78), MISS
     yield "as strong as the market", Chart((299, 58), (0, 80)), MISS
+    yield "the 50-day average is below the 200-day one", crashed_and_back(), MISS
     yield "200 bars held", Chart((199, 20), (0, 80), bars=200), MISS
 
 
@@ -393,10 +410,14 @@ def distribution_warning() -> Charts:
     yield "six days of distribution, the last one today", sold(), HIT
     yield "five days", sold(days=(16, 12, 8, 4, 0)), MISS
     yield "the sixth was 26 days ago", sold(days=(16, 12, 8, 4, 0)).days(-1.5, times=[2], until=25), MISS
-    yield "today is none of them", sold(days=(21, 17, 13, 9, 5, 1)), MISS
+    before = (21, 17, 13, 9, 5, 1)
+    yield "a seventh day that closes 0.5 % lower", sold(before).days(-0.5, times=[2.2]), MISS
+    yield "a seventh day on less volume than the day before", sold((21, 17, 13, 9, 5, 2)).bar(1, times=2.5).days(
+        -1.5, times=[2]
+    ), MISS  # fmt: skip
+    quiet = sold((21, 17, 13, 9, 5, 2)).days(-1.5, times=[1.05])
+    yield "a seventh day on less than the usual volume", quiet, MISS
     yield "they closed 0.5 % lower", sold(change=-0.5), MISS
-    yield "on less volume than the day before", sold().bars((21, 17, 13, 9, 5, 1), times=2.5), MISS
-    yield "on less than the usual volume", sold().bars(range(25, 60), times=4), MISS
     yield "12 % below the high of 50 days", sold().bar(40, high=57), MISS
 
 
