@@ -5,7 +5,7 @@
 -- param: min_natr_14 = 1
 -- source: Toby Crabel, Day Trading with Short Term Price Patterns and Opening Range Breakout (1990); bounds are ours
 -- A day whose range is narrower than that of each of the six before, and at most half of what is usual: quiet before a
--- move, whose direction is not told. A usual range below 1 % of the price is no rest: an offer for the company holds it.
+-- move, whose direction is not told. Where the usual range is below 1 % of the price, an offer holds it: no rest.
 -- `inside_bar` is 1 where the day also stayed within the range of the one before.
 select session, symbol, (high - low) / atr_14 as range_in_atr, inside_bar, range_pct, distance_high_52w_pct, close
 from features
