@@ -370,8 +370,9 @@ def shards_for(
     symbols = len(set().union(*wanted.values()))
     if not symbols or scanner.scope == "universe":
         return min(1, symbols)
-    most = asked or pipeline.settings.python_shards or _processors()
-    return max(1, min(most, symbols // SYMBOLS_A_SHARD))
+    if asked := asked or pipeline.settings.python_shards:
+        return min(asked, symbols)
+    return max(1, min(_processors(), symbols // SYMBOLS_A_SHARD))
 
 
 def run_here(pipeline: Pipeline, scanner: PythonScanner, shards: Sequence[Sequence[Bars]]) -> list[ShardResult]:
