@@ -63,6 +63,7 @@ from scan_pipeline.store.refreshes import (
     LosesBarsError,
     calls_made,
     mark_deltas,
+    mark_unasked,
     note_calls,
     note_left_out,
     take_in_symbols,
@@ -414,6 +415,7 @@ class Pipeline:
             for group in make_groups(self.calendar, sessions, catalogue.SCREEN_SESSIONS):
                 measured = measure(connection, group, self.calendar, self.settings.batch_symbols)
                 funnels += decide(connection, group.sessions, measured, limits, denied)
+                mark_unasked(connection, group.sessions)
                 connection.commit()  # group by group, which bounds memory; the file stays attached, which saves time
                 connection.begin()
                 stage.advance(len(group.sessions))

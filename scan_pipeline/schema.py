@@ -174,7 +174,12 @@ PREFILTERED_SYMBOLS = Table(
         SESSION,
         SYMBOL,
         Column("passed", "BOOLEAN", "Whether it is scanned."),
-        Column("reason", "VARCHAR", "The first rule that it fails, in the order of the `ok_` columns; null if passed."),
+        Column(
+            "reason",
+            "VARCHAR",
+            "The first rule that it fails, in the order of the `ok_` columns, or that its bar was not asked for; null "
+            "if passed.",
+        ),
         Column("close", "DOUBLE", "Close on the session.", "dollars"),
         Column("average_volume_20", "DOUBLE", "Mean volume of the last 20 bars, split-adjusted.", "shares"),
         Column("dollar_volume_20", "DOUBLE", "Mean of close times volume over the last 20 bars.", "dollars"),

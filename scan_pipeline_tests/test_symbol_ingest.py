@@ -409,6 +409,25 @@ def test_deltas_tell_for_every_symbol_who_was_asked_for_and_how_old_the_others_a
     assert set(others) == {(None, False, "over budget", _utc(then), 24.0)}
 
 
+def test_a_symbol_that_nobody_asked_for_is_neither_said_not_to_have_traded_nor_to_be_delisted(
+    nights: Nights, sessions: Sequence[date]
+) -> None:
+    nights.ingest(sessions[0])
+    for day in sessions[1:8]:
+        pipeline = nights.pipeline(day, refresh_budget_calls=1)
+        watch(pipeline, "S01", "S02", "S03")
+        nights.ingest(day, pipeline=pipeline)
+    prepare(pipeline, [sessions[7]])
+    rows = query(
+        pipeline,
+        "select symbol, delisted, reason from universe join prefiltered_symbols using (session, symbol) "
+        "where session = ? and not traded",
+        sessions[7],
+    )
+    assert {symbol for symbol, *_ in rows} == set(SYMBOLS) - {"S01", "S02", "S03"}
+    assert {row[1:] for row in rows} == {(None, "not asked for that day: over budget")}
+
+
 def _utc(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(tzinfo=None)
 

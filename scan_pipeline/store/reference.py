@@ -124,6 +124,11 @@ grown as (
     from counts join splits using (symbol) join recent using (symbol)
     where ex_date > counted_on and ex_date <= last_bar and known_on <= $session group by symbol
 ),
+-- Who was not asked for may have traded all the same.
+left_out as (
+    select symbol, max(session) as left_out_on from symbol_refreshes
+    where session > $leaves and session <= $session and refreshed_at is null group by symbol
+),
 members as (
     select symbol from recent
     union
@@ -134,10 +139,10 @@ members as (
 select $session, symbol, name, exchange, type, sector, industry, country,
     coalesce(market_cap, shares * coalesce(factor, 1) * last_close),
     least(case when listed <= $session then listed end, first_bar),
-    coalesce(delisted, case when last_bar <= $delisted then last_bar end),
+    coalesce(delisted, case when last_bar <= $delisted and coalesce(left_out_on <= last_bar, true) then last_bar end),
     coalesce(traded, false)
 from members left join recent using (symbol) left join known using (symbol) left join caps using (symbol)
-    left join counts using (symbol) left join grown using (symbol)
+    left join counts using (symbol) left join grown using (symbol) left join left_out using (symbol)
     left join first_bars using (symbol)
 where coalesce(traded, false) or delisted is null or delisted > $session
 order by symbol

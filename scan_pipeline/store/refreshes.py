@@ -234,6 +234,19 @@ def note_calls(connection: Connection, provider: str, day: date, calls: int) -> 
         connection.execute("insert into fetches values (?, ?, ?)", [f"bars of {provider}", day, total])
 
 
+def mark_unasked(connection: Connection, sessions: Sequence[date]) -> None:
+    """Say in the screen's decisions of symbols without a bar that nobody asked for one. In a write transaction."""
+    connection.execute(
+        """
+        update prefiltered_symbols set reason = 'not asked for that day: ' || asked.reason
+        from symbol_refreshes asked
+        where asked.session in (select unnest(?::DATE[])) and asked.refreshed_at is null and not ok_traded
+            and prefiltered_symbols.session = asked.session and prefiltered_symbols.symbol = asked.symbol
+        """,
+        [list(sessions)],
+    )
+
+
 def mark_deltas(connection: Connection, session: date, priorities: Mapping[str, str], now: datetime) -> None:
     """Add to the session's `incremental_deltas` who was asked for and why. Must run in the same write transaction.
 
