@@ -68,7 +68,7 @@ def subset(folder: str, *save: str) -> dict[str, Any]:
     features = [catalogue.feature(name) for name in COLUMNS]
     batch = _pipeline().settings.batch_symbols
 
-    def compute(table: Any) -> dict[str, Any]:
+    def compute(table: Any) -> list[dict[str, Any]]:
         sessions = table["sessions"]
         symbols = int(table["symbol"][-1]) + 1
         parts = []
@@ -81,7 +81,7 @@ def subset(folder: str, *save: str) -> dict[str, Any]:
             wanted = np.zeros((count, sessions), dtype=bool)
             wanted[:, table["first"] :] = True
             parts.append(catalogue.compute(block, features, block.bars_as_of(wanted)))
-        return {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+        return parts
 
     measure(compute, Path(folder), "ours", save=bool(save))
     return {}

@@ -3,7 +3,8 @@
 `python _authoring_yardsticks.py NAME FOLDER [--save]` computes the columns of `COLUMNS` once and prints its seconds as
 JSON. `FOLDER` holds the table of bars, one .npy a column, sorted by symbol and session. What is timed is the same for
 all, ours included (`_authoring_workloads.py subset`): it begins with that table in memory, and ends with the value of
-every column for every bar of the range. Before, the same was done once for a few symbols, so that nothing is timed that
+every column for every bar of the range, in arrays in the table's order: one a column, or several for stretches of it,
+as our batches are. Before, the same was done once for a few symbols, so that nothing is timed that
 a process does once: imports, and compiling for vectorbt, whose compiled code is on disk besides.
 
 The columns are those that TA-Lib, vectorbt and pandas all have. Conventions are TA-Lib's: an exponential mean begins
@@ -73,28 +74,36 @@ def talib_bare(table: Table) -> Values:
 
 
 def _talib(table: Table, ta: Any) -> Values:
-    symbol = table["symbol"]
-    out = {name: np.empty(len(symbol)) for name in COLUMNS}
-    edges = [0, *(np.flatnonzero(np.diff(symbol)) + 1).tolist(), len(symbol)]
-    for begin, end in pairwise(edges):
-        bars = slice(begin, end)
-        high, low, close, volume = (table[name][bars] for name in ("high", "low", "close", "volume"))
-        out["sma_20"][bars] = ta.SMA(close, 20)
-        out["sma_50"][bars] = ta.SMA(close, 50)
-        out["sma_200"][bars] = ta.SMA(close, 200)
-        out["ema_9"][bars] = ta.EMA(close, 9)
-        out["ema_20"][bars] = ta.EMA(close, 20)
-        out["rsi_14"][bars] = ta.RSI(close, 14)
-        out["atr_14"][bars] = ta.ATR(high, low, close, 14)
-        out["macd"][bars], out["macd_signal"][bars], out["macd_histogram"][bars] = ta.MACD(close, 12, 26, 9)
-        out["bb_upper_20"][bars], out["bb_middle_20"][bars], out["bb_lower_20"][bars] = ta.BBANDS(close, 20, 2, 2)
-        out["stoch_k_14"][bars], _ = ta.STOCH(high, low, close, 14, 3, 0, 3, 0)
-        out["high_20"][bars] = ta.MAX(high, 20)
-        out["low_20"][bars] = ta.MIN(low, 20)
-        out["average_volume_20"][bars] = ta.SMA(volume, 20)
-        out["obv"][bars] = ta.OBV(close, volume)
-    in_range = table["session"] >= table["first"]
-    return {name: values[in_range] for name, values in out.items()}
+    symbol, in_range = table["symbol"], table["session"] >= table["first"]
+    edges = np.concatenate(([0], np.flatnonzero(np.diff(symbol)) + 1, [len(symbol)]))
+    bounds = np.concatenate(([0], np.cumsum(in_range)))[edges].tolist()
+    out = {name: np.empty(bounds[-1]) for name in COLUMNS}
+    for bars, (low, high) in zip(map(slice, edges[:-1].tolist(), edges[1:].tolist()), pairwise(bounds), strict=True):
+        _of_symbol(ta, {name: table[name][bars] for name in BARS}, out, slice(low, high))
+    return out
+
+
+def _of_symbol(ta: Any, of: Values, out: Values, to: slice) -> None:
+    """One symbol's columns; the range is its last bars, which go to their place in `out`."""
+    high, low, close, volume = of["high"], of["low"], of["close"], of["volume"]
+    kept = slice(len(close) - (to.stop - to.start), None)
+    macd, signal, histogram = ta.MACD(close, 12, 26, 9)
+    upper, middle, lower = ta.BBANDS(close, 20, 2, 2)
+    slow_k, _ = ta.STOCH(high, low, close, 14, 3, 0, 3, 0)
+    out["sma_20"][to] = ta.SMA(close, 20)[kept]
+    out["sma_50"][to] = ta.SMA(close, 50)[kept]
+    out["sma_200"][to] = ta.SMA(close, 200)[kept]
+    out["ema_9"][to] = ta.EMA(close, 9)[kept]
+    out["ema_20"][to] = ta.EMA(close, 20)[kept]
+    out["rsi_14"][to] = ta.RSI(close, 14)[kept]
+    out["atr_14"][to] = ta.ATR(high, low, close, 14)[kept]
+    out["macd"][to], out["macd_signal"][to], out["macd_histogram"][to] = macd[kept], signal[kept], histogram[kept]
+    out["bb_upper_20"][to], out["bb_middle_20"][to], out["bb_lower_20"][to] = upper[kept], middle[kept], lower[kept]
+    out["stoch_k_14"][to] = slow_k[kept]
+    out["high_20"][to] = ta.MAX(high, 20)[kept]
+    out["low_20"][to] = ta.MIN(low, 20)[kept]
+    out["average_volume_20"][to] = ta.SMA(volume, 20)[kept]
+    out["obv"][to] = ta.OBV(close, volume)[kept]
 
 
 # ---------------------------------------------------------------- pandas
@@ -205,7 +214,7 @@ def _rolled(vbt: Any, values: Any, n: int, what: str) -> Any:
     return getattr(pd.DataFrame(values, copy=False).vbt, what)(n)
 
 
-def measure(compute: Callable[[Table], Values], folder: Path, name: str, save: bool) -> None:
+def measure(compute: Callable[[Table], Values | list[Values]], folder: Path, name: str, save: bool) -> None:
     """One pass that is not timed on a few symbols, and one that is on all; its values go to files on demand."""
     table = read(folder)
     compute(some(table, FEW))
@@ -214,8 +223,9 @@ def measure(compute: Callable[[Table], Values], folder: Path, name: str, save: b
     seconds, processor_seconds = time.perf_counter() - started, time.process_time() - processor
     if save:
         (folder / name).mkdir(exist_ok=True)
+        parts = values if isinstance(values, list) else [values]
         for column in COLUMNS:
-            np.save(folder / name / f"{column}.npy", values[column])
+            np.save(folder / name / f"{column}.npy", np.concatenate([part[column] for part in parts]))
     print(json.dumps({"seconds": seconds, "processor_seconds": processor_seconds}), flush=True)
 
 

@@ -9,7 +9,8 @@ The input is the real feed beside the checkout (`../shared/market/feed`), or the
 of them and by our engine, on the same bars of all symbols. What is timed is the same for all: it begins with the bars
 in memory as a table sorted by symbol and session, and ends with the value of every column for every bar of the last 250
 sessions, in the table's order. Whatever a way needs between is its own: a slice a symbol for TA-Lib; a frame and
-groupby for pandas; matrices, there and back, for vectorbt; for ours the layout, batches and choice of bars of a scan.
+groupby for pandas; matrices, there and back, for vectorbt; for ours the layout, batches and choice of bars of a scan,
+which hands over an array a batch.
 Each turn is a process of its own; imports, reading the table, and a first pass on a few symbols (vectorbt is compiled
 then) are not timed. All take turns; a ratio is that of the medians of processor time, and says how many times as fast
 ours is: all work on one thread, so that on an idle machine it is the time on the clock, and on a busy one it leaves out
