@@ -5,7 +5,7 @@ are held against those. Tables are wide: a column for each symbol, a row for eac
 first row. What depends on other symbols (strength, sectors) is computed across them, session by session.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
@@ -88,7 +88,8 @@ DEFINITIONS: dict[str, Callable[[Features], pd.DataFrame]] = {
         & (f.relative_volume >= 1.2)
     ),
     "nr7": lambda f: (
-        (f.high - f.low < lowest(f.high - f.low, 6).shift())
+        # Ranges that are equal in cents may differ by the rounding of a subtraction.
+        (f.high - f.low < lowest(f.high - f.low, 6).shift() - 1e-9 * f.high)
         & (f.high > f.low)
         & (f.high - f.low <= f.atr_14 / 2)
         & (f.atr_14 >= f.close / 100)
@@ -276,25 +277,30 @@ def features_of(readings: list[Reading], across: pd.DataFrame, calendar: Calenda
     usual = mean(f.volume, 50)
     is_distribution = (f.close < 0.99 * before) & (f.volume > f.volume.shift()) & (f.volume > usual)
     f.is_distribution = is_distribution.astype(float).where(usual.notna())
-    weeks = [last_weeks(one.bars, calendar) for one in readings]
+    ends = {day.isocalendar()[:2]: day for day in calendar.between(date(2024, 1, 2), calendar.after(LAST, 5))}
+    weeks = [last_weeks(one.bars, ends) for one in readings]
     f.week_high, f.week_inside = (widen([week[:, part] for week in weeks]) for part in (0, 1))
     for name in ("rs_rating", "market_cap", "is_sector_leader"):
-        columns = [across[name].reindex([(one.symbol, day) for day in one.bars.index]) for one in readings]
+        table = across[name].unstack("symbol")
+        columns = [table[one.symbol].reindex(one.bars.index) for one in readings]
         setattr(f, name, widen([column.to_numpy(dtype=float) for column in columns]))
     return f
 
 
-def last_weeks(bars: pd.DataFrame, calendar: Calendar) -> Any:
-    """For each bar, of the last week that was over by the bar before: its high, and whether it was an inside week."""
+def last_weeks(bars: pd.DataFrame, ends: Mapping[Any, date]) -> Any:
+    """For each bar, of the last week that was over by the bar before: its high, and whether it was an inside week.
+
+    `ends` has the last session of every week.
+    """
     names = [day.isocalendar()[:2] for day in bars.index]
-    weeks = bars.groupby(pd.Series(names, index=bars.index), sort=False).agg({"high": "max", "low": "min"})
-    is_inside = (weeks.high < weeks.high.shift()) & (weeks.low > weeks.low.shift())
-    coming = calendar.between(bars.index[-1], calendar.after(bars.index[-1], 5))
-    days = {day.isocalendar()[:2]: day for day in [*calendar.between(bars.index[0], bars.index[-1]), *coming]}
-    ends = np.array([days[name] for name in weeks.index], dtype="datetime64[D]")
-    closed = np.searchsorted(ends, np.array(bars.index, dtype="datetime64[D]"), side="right") - 1
+    begins = [at for at, name in enumerate(names) if at == 0 or name != names[at - 1]]
+    highs = np.maximum.reduceat(bars.high.to_numpy(), begins)
+    lows = np.minimum.reduceat(bars.low.to_numpy(), begins)
+    is_inside = np.concatenate([[False], (highs[1:] < highs[:-1]) & (lows[1:] > lows[:-1])])
+    over = np.array([ends[names[at]] for at in begins], dtype="datetime64[D]")
+    closed = np.searchsorted(over, np.array(bars.index, dtype="datetime64[D]"), side="right") - 1
     known = np.concatenate([[-1], closed[:-1]])
-    values = np.column_stack([weeks.high, is_inside.astype(float)])[known]
+    values = np.column_stack([highs, is_inside.astype(float)])[known]
     values[known < 0] = np.nan
     return values
 
@@ -354,13 +360,14 @@ def read(
 @pytest.fixture(scope="module")
 def across(scanned: Pipeline, readings: list[Reading]) -> pd.DataFrame:
     """By symbol and session: sector, market cap, strength among the symbols, and whether it leads a leading sector."""
-    rows = []
+    parts = []
     for reading in readings:
         close = reading.bars.close
         gains = {n: 100 * (close / close.shift(n) - 1) for n in (60, 125, 187, 250)}
         weighted = 0.4 * gains[60] + 0.2 * (gains[125] + gains[187] + gains[250])
-        rows += [(day, reading.symbol, weighted[day], gains[60][day]) for day in reading.sessions if day in close.index]
-    computed = pd.DataFrame(rows, columns=["session", "symbol", "weighted", "gain"])
+        part = pd.DataFrame({"symbol": reading.symbol, "weighted": weighted, "gain": gains[60]})
+        parts.append(part[part.index.isin(reading.sessions)])
+    computed = pd.concat(parts).rename_axis("session").reset_index()
     known = query(
         scanned,
         "select session, symbol, sector, universe.market_cap "
