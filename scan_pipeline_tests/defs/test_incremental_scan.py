@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from msgspec.structs import replace
 
 from scan_pipeline.definitions import build_definitions
 from scan_pipeline.defs.jobs import build_change_sensor
@@ -80,6 +81,23 @@ def test_the_sensor_starts_a_scan_when_something_changed_and_rests_after_it(
     # The rerun takes the bars in again, which undoes that change: what it finds is right either way.
     assert run(settings, instance, "incremental_scan", NIGHTS[0], NIGHTS[-1], **INCREMENTAL).success
     assert not tick(settings, instance).run_requests
+
+
+def test_the_sensor_reaches_back_to_what_changed_before_the_sessions_that_are_corrected(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    narrow = replace(settings, correction_sessions=1)
+    with Pipeline(settings).store.write() as connection:
+        connection.execute(
+            "update price_bars set volume = volume + 1 where symbol = 'SPY' and session = ?", [NIGHTS[0]]
+        )
+        hash_bars(connection, [NIGHTS[0]])
+    assert Pipeline(narrow).rerun_sessions()[0] > NIGHTS[0]
+    (request,) = tick(narrow, instance).run_requests or ()
+    assert request.tags["dagster/asset_partition_range_start"] == str(NIGHTS[0])
+    # Otherwise the first night would be found stale after every run, and each would start the next.
+    assert run(settings, instance, "incremental_scan", NIGHTS[0], NIGHTS[-1], **INCREMENTAL).success
+    assert not tick(narrow, instance).run_requests
 
 
 def test_the_sensor_heeds_scanners_and_limits(settings: Settings, instance: dg.DagsterInstance) -> None:
