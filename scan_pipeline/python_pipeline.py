@@ -255,7 +255,7 @@ class PythonPipeline:
         with store.write() as connection:
             changes, files = replace_python_results(
                 connection,
-                PythonResults(hits, outcomes, failed, found, standing),
+                PythonResults(sorted(plan.data_versions), hits, outcomes, failed, found, standing),
                 {one.scanner: one.code_version for one in plan.scans},
                 plan.data_versions,
                 plan.provisional,
@@ -308,6 +308,15 @@ class PythonPipeline:
                 for one in running:
                     one.cancel()
         return self.merge(plan, plan.shards())
+
+    def forget(self, sessions: Sequence[date], run_id: str) -> None:
+        """Remove what scanners in Python found on the sessions, where there are no longer any."""
+        if self.find() or not self.pipeline.store.exists:
+            return
+        with self.pipeline.store.read() as connection:
+            held = [session for session, versions in stored_code(connection, sessions).items() if versions]
+        if held:
+            self.scan(held, run_id)
 
     def stale_sessions(self) -> list[date]:
         """Kept sessions of which the results of scanners in Python are missing, or of other code than there is now."""
@@ -407,7 +416,9 @@ def run_blocks(
     folder.mkdir(parents=True, exist_ok=True)
     label = scanner.name + (f", shard {number} of {shards}" if shards > 1 else "")
     limits = WorkerLimits(given.python_symbol_seconds, given.python_shard_seconds, given.python_memory_mib)
-    return Shard(scanner, blocks, limits, folder, label, pipeline.monitor.say, is_cancelled).run()
+    # Workers run in the scanner's folder, where a relative one would be another.
+    variables = {"SCAN_DATA_DIR": str(given.data_dir.absolute())}
+    return Shard(scanner, blocks, limits, folder, label, pipeline.monitor.say, is_cancelled, variables).run()
 
 
 def _calls(scanner: PythonScanner, wanted: Sequence[str]) -> int:

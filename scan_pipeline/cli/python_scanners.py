@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from scan_pipeline.cli.display import progress_bars
+from scan_pipeline.pipeline import Pipeline
+from scan_pipeline.python_pipeline import PythonPipeline
 from scan_pipeline.settings import Settings
 
 
@@ -20,6 +22,7 @@ def run_after(settings: Settings, sessions: Sequence[date], out: Console, remark
 
     scanners = find_python_scanners(settings.scanners_dir)
     if not scanners:
+        PythonPipeline(Pipeline(settings)).forget(sessions, "no scanners in Python")
         return None
     from scan_pipeline.defs.runs import run_python_scanners
 

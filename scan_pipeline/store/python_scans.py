@@ -50,6 +50,7 @@ class PythonResults:
     scanner, the symbols of which stands what was found before.
     """
 
+    sessions: Sequence[date]
     hits: Sequence[Hit]
     outcomes: Sequence[Outcome]
     failed: Sequence[Failed]
@@ -116,12 +117,12 @@ def replace_python_results(
     now: datetime,
     run_id: str,
 ) -> tuple[dict[date, dict[str, int]], dict[Path, Path]]:
-    """Replace what is held of the sessions that have an outcome, in the write transaction that is under way.
+    """Replace what is held of the sessions, in the write transaction that is under way.
 
     How the hits of each session changed, where it had been scanned before; and the files to publish once it is
     committed, as `write_aside` gives them.
     """
-    sessions = sorted({one.session for one in results.outcomes})
+    sessions = results.sessions
     changes = replace_hits(
         connection,
         sessions,
@@ -175,7 +176,7 @@ def _replace_found(
     now: datetime,
     run_id: str,
 ) -> None:
-    for session in sorted({one.session for one in results.outcomes}):
+    for session in results.sessions:
         connection.execute(
             "delete from python_scans where session = ? and scanner not in (select unnest(?::VARCHAR[]))",
             [session, [*code_versions]],

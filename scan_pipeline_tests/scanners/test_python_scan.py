@@ -1,5 +1,6 @@
 """Scans by scanners in Python: a range gives what its nights give, a rerun what a full scan does, all or nothing."""
 
+import json
 import os
 import re
 import shutil
@@ -406,6 +407,35 @@ def test_one_scanner_can_be_tried_with_other_parameters_symbols_and_history_and_
     with pytest.raises(ScannerError, match="means has no parameter leest"):
         run_python(pipeline, scanner, [LAST], parameters={"leest": 1})
     assert pipeline.settings.database_path.read_bytes() == before
+
+
+def test_a_scanner_computes_with_the_functions_that_sql_has(pipeline: Pipeline) -> None:
+    write(
+        pipeline,
+        "strength",
+        "from scan_pipeline import scanner, ta\n\n\n@scanner(lookback=160)\ndef strength(bars):\n"
+        "    bars['rsi'] = ta.rsi(bars.close, 14)\n"
+        "    bars['week'] = ta.sma(ta.weekly(bars).close, 3).reindex(bars.index, method='ffill')\n"
+        "    return bars[['rsi', 'week']]\n",
+    )
+    one, *_ = symbols(pipeline)
+    (hit,) = run_python(pipeline, PythonPipeline(pipeline).get("strength"), [LAST], symbols=[one]).hits
+    details = json.loads(hit.details)
+    assert details["rsi"] == pytest.approx(pipeline.explain(one, LAST).features["rsi_14"], rel=1e-6)
+    assert details["week"] > 0
+    assert {path.name for path in pipeline.settings.scanners_dir.iterdir() if path.is_dir()} == set()
+
+
+def test_where_the_last_scanner_is_deleted_its_hits_go(pipeline: Pipeline) -> None:
+    scanners = PythonPipeline(pipeline)
+    scanners.forget(SESSIONS, "gone")
+    assert query(pipeline, "select count(*) from scan_results") != [(0,)]
+    for path in pipeline.settings.scanners_dir.glob("*.py"):
+        path.unlink()
+    scanners.forget([LAST], "gone")
+    assert query(pipeline, "select distinct session from scan_results where session = ?", LAST) == []
+    assert outcomes(pipeline) == {}
+    assert outcomes(pipeline, SESSIONS[0]) != {}
 
 
 def test_a_plan_survives_its_way_through_a_file(pipeline: Pipeline) -> None:

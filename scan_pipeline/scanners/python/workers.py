@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -104,6 +104,8 @@ class Shard:
     label: str
     say: Callable[[str], None]
     is_cancelled: Callable[[], bool]
+    #: Variables that workers are given beside those of this process.
+    variables: Mapping[str, str] = field(default_factory=dict)
     hits: list[FoundHit] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     broken: str = ""
@@ -162,7 +164,7 @@ class Shard:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "scan_pipeline.scanners.python.worker", str(order)],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-                cwd=self.scanner.path.parent.absolute(), env=_environment(),
+                cwd=self.scanner.path.parent.absolute(), env=_environment() | dict(self.variables),
             )  # fmt: skip
         try:
             why = self._watch(process, task)
