@@ -192,7 +192,7 @@ def test_a_scanner_runs_again_only_where_a_symbol_that_changed_is_a_hit_or_was_o
     )
     cheap = next(symbol for symbol, _ in by_close)
     dear = next(symbol for symbol, close in by_close if close > 20)
-    rising = next(symbol for symbol, close in reversed(by_close) if 6 < close < 9.5)
+    rising, at = next((symbol, close) for symbol, close in reversed(by_close) if close < 9.5)
 
     def untouched_by(symbol: str, factor: float) -> frozenset[str]:
         """The scanners of the last session that did not run after a correction of the symbol."""
@@ -208,8 +208,8 @@ def test_a_scanner_runs_again_only_where_a_symbol_that_changed_is_a_hit_or_was_o
     # `mine` finds what closes above 10, `ranks` compares symbols, `looks_back` reads bars.
     assert "mine" in untouched_by(cheap, 1.01)
     assert "mine" not in untouched_by(dear, 1.01)
-    assert "mine" not in untouched_by(rising, 2)  # it becomes a hit
-    assert "mine" not in untouched_by(rising, 0.5)  # it was one
+    assert "mine" not in untouched_by(rising, 12 / at)  # it becomes a hit
+    assert "mine" not in untouched_by(rising, at / 12)  # it was one
     assert not {"ranks", "looks_back"} & untouched_by(cheap, 1.01)
 
 
