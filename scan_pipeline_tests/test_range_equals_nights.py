@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from scan_pipeline.features.catalogue import HISTORY_SESSIONS
+from scan_pipeline.features.catalogue import CORE, HISTORY_SESSIONS
 from scan_pipeline.hits import Hit
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.scanners.registry import read_scanner
@@ -257,7 +257,7 @@ def test_sums_over_a_session_are_the_same_to_the_last_bit_in_a_pass_of_any_size(
     random = np.random.default_rng(0)
     x = random.normal(0, 3, (symbols, sessions))
     names = np.array([f"S{number:04}" for number in range(symbols)], dtype=object)
-    text = "select session, symbol, (select avg(x) from features) as mean from features where symbol = 'S0000'"
+    text = "select session, symbol, (select avg(close) from features) as mean from features where symbol = 'S0000'"
     (tmp_path / "mean.sql").write_text(text)
     scanner = read_scanner(tmp_path / "mean.sql")
     days = np.arange(20_000, 20_000 + sessions, dtype=np.int32)
@@ -266,7 +266,9 @@ def test_sums_over_a_session_are_the_same_to_the_last_bit_in_a_pass_of_any_size(
         with Bench(timeout_seconds=60, max_hits=10) as bench:
             held = len(days[columns])
             rows = {"session": np.tile(days[columns], symbols), "symbol": np.repeat(names, held)}
-            bench.add("features", rows | {"x": x[:, columns].ravel()})
+            nothing = np.zeros(symbols * held)
+            values = {one.name: nothing for one in CORE} | {"close": x[:, columns].ravel()}
+            bench.add("features", rows | values)
             bench.close_fence()
             return bench.run(scanner, list(days[columns].astype("datetime64[D]").astype(object)))[0]
 
