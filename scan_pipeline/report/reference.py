@@ -1,4 +1,4 @@
-"""The pages in `docs/` that are generated from the code: tables, features and settings. A test keeps them current.
+"""The pages in `docs/` that are generated from the code: tables, features, settings, scanners. A test keeps them current.
 
 `python -m scan_pipeline.report.reference` writes them.
 """
@@ -16,6 +16,7 @@ from scan_pipeline.features.feature import Feature
 from scan_pipeline.features.indicator import Indicator
 from scan_pipeline.features.named import NAMED
 from scan_pipeline.report.stubs import stub
+from scan_pipeline.scanners.registry import BUILTIN_DIR, read_scanner
 from scan_pipeline.schema import TABLES
 from scan_pipeline.settings import PREFIX, PROJECT_DIR, Settings, nested_prefix, nested_settings
 
@@ -118,8 +119,35 @@ def _markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
+def scanners_page() -> str:
+    """Every built-in scanner: what it finds, where that comes from, and what can be turned."""
+    parts = [
+        "# Built-in scanners",
+        "Generated from `scan_pipeline/scanners/builtin/`. Each is a file to read, and to begin one of your own from. "
+        "Parameters are turned with `--param SCANNER.NAME=VALUE`.",
+    ]
+    for path in sorted(BUILTIN_DIR.glob("*.sql")):
+        one = read_scanner(path)
+        parts += [f"## {one.title}", f"`{one.name}`. {one.description}"]
+        given = ", ".join(f"`{name}` = {value:g}" for name, value in one.parameters.items())
+        kept = f"the first {one.limit} by `{one.rank}`" if one.limit else f"all, by `{one.rank}`"
+        parts.append(
+            "\n".join(
+                f"- {line}"
+                for line in (
+                    f"Source: {one.source}." if one.source else "",
+                    f"Parameters: {given}." if given else "",
+                    f"Hits: {kept}.",
+                )
+                if line
+            )
+        )
+    return "\n\n".join(parts) + "\n"
+
+
 def write(folder: Path) -> None:
     """Write the pages."""
+    (folder / "builtin_scanners.md").write_text(scanners_page(), encoding="utf-8")
     (folder / "tables.md").write_text(tables_page(), encoding="utf-8")
     (folder / "features.md").write_text(features_page(), encoding="utf-8")
     (folder / "settings.md").write_text(settings_page(), encoding="utf-8")

@@ -13,6 +13,7 @@ from scan_pipeline.settings import PROJECT_DIR
         ("tables", reference.tables_page),
         ("features", reference.features_page),
         ("settings", reference.settings_page),
+        ("builtin_scanners", reference.scanners_page),
     ],
 )
 def test_a_generated_page_is_current(page: str, made) -> None:  # type: ignore[no-untyped-def]
