@@ -1,4 +1,4 @@
-"""The pages in `docs/` that are generated from the code: tables, features, settings, scanners. A test keeps them current.
+"""The pages in `docs/` that are generated from the code: tables, features, settings, scanners. Tests keep them current.
 
 `python -m scan_pipeline.report.reference` writes them.
 """
