@@ -434,6 +434,7 @@ def test_each_says_what_it_finds_and_where_its_definition_comes_from(scanner: Sq
     assert scanner.title
     assert scanner.rank
     assert scanner.limit
+    assert scanner.source
     assert len(scanner.description.split()) >= 10
 
 
