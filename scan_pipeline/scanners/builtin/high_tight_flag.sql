@@ -7,8 +7,8 @@
 -- param: max_flag_bars = 25
 -- source: William J. O'Neil, How to Make Money in Stocks (1988); T. Bulkowski, Encyclopedia of Chart Patterns: 90 %
 -- The price about doubled within 60 bars (the pole), and for one to five weeks since its high gave back no more than a
--- quarter (the flag). Its high is the highest of 200 bars, so that no recovery from a fall is one. Rare; buyers wait for a
--- close above it.
+-- quarter (the flag). Its high is the highest of 200 bars, so that no recovery from a fall is one. Rare; buyers wait for
+-- a close above it.
 select session, symbol, 100 * (high_60 / ta.min(low, 60) - 1) as pole_pct, high_60 as flag_high,
     ta.low_since_high(high, low, 60) as flag_low, ta.bars_since_high(high, 60) as flag_bars, relative_volume, close
 from features
