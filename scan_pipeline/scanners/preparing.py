@@ -26,6 +26,7 @@ from scan_pipeline.scanners.syntax import (
     columns_of,
     indicator_calls,
     is_plain,
+    is_plain_with_joins,
     is_row_by_row,
     tables_of,
     unrepeatable,
@@ -42,9 +43,10 @@ class Prepared:
 
     `statement` is the select on the lines that it has in the file, `rank` the header's. `features` are the columns of
     `features` that it asks for beside those that are always there, `cross_sectional` those of them that compare
-    symbols. `is_plain`: a select of `session`, `symbol` and expressions over `features` alone. `condition`: what a row
-    of `features` must meet to be a hit, in SQL, where it is certain that each is decided on by itself, from its own
-    symbol's bars; else None.
+    symbols. `is_plain`: a select of `session`, `symbol` and expressions over `features` alone. `is_row_by_row`: it is
+    certain that each row of `features` is decided on by itself, and by rows of other tables that are its own.
+    `condition`: what a row of `features` must meet to be a hit, in SQL, where that is certain and it is decided on by
+    its own symbol's bars alone; else None.
     """
 
     scanner: SqlScanner
@@ -54,6 +56,7 @@ class Prepared:
     features: tuple[Feature, ...]
     cross_sectional: tuple[str, ...]
     is_plain: bool
+    is_row_by_row: bool
     condition: str | None
 
     @property
@@ -173,6 +176,7 @@ def _prepare(scanner: SqlScanner) -> Prepared:
         elif name in catalogue.CATALOGUE:
             asked[name] = catalogue.CATALOGUE[name]
     plain = is_plain(node) and "getvariable" not in text.lower()
+    certain = is_plain_with_joins(node) and is_row_by_row(node)
     return Prepared(
         scanner=scanner,
         statement=_with_columns(_without_end(text), called),
@@ -181,14 +185,13 @@ def _prepare(scanner: SqlScanner) -> Prepared:
         features=tuple(one for name, one in sorted(asked.items()) if name not in always),
         cross_sectional=tuple(sorted(cross)),
         is_plain=plain,
-        condition=_condition(node, {*always, *asked}) if plain and not cross else None,
+        is_row_by_row=certain,
+        condition=_condition(node, {*always, *asked}) if plain and certain and not cross else None,
     )
 
 
 def _condition(node: dict[str, Any], features: Collection[str]) -> str | None:
     """What a row must meet, if each is decided on by itself; names that a select gives are none of a row's."""
-    if not is_row_by_row(node):
-        return None
     where = node["where_clause"]
     if where is None:
         return "true"

@@ -5,9 +5,10 @@ columns that they ask for, `universe`, `bars` and `market_context`. A scanner th
 much fails alone.
 
 One session is the unit: a scanner sees one session's rows, in the order of their symbols. For a range, a plain select
-of `session`, `symbol` and expressions over `features` whose plan only reads, filters and computes row by row gives the
-same rows for all sessions at once, and is run so; any other (a join, a window, an aggregate, a limit) runs session by
-session, as its nights would. One thread does it all: sums come out the same, to the last bit, whatever else is there.
+of `session`, `symbol` and expressions over `features` that only reads, filters and computes row by row gives the same
+rows for all sessions at once, and is run so; `universe` and `market_context` may be joined by their keys. Any other
+(bars, a window, an aggregate, a limit) runs session by session, as its nights would. One thread does it all: sums come
+out the same, to the last bit, whatever else is there.
 """
 
 import json
@@ -167,9 +168,9 @@ class Bench:
         yield
 
     def is_row_by_row(self, prepared: Prepared) -> bool:
-        """Whether the scanner decides on each row of `features` by that row alone."""
-        if prepared.condition or not prepared.is_plain:
-            return prepared.condition is not None
+        """Whether the scanner decides on each row of `features` by that row, and those of other tables that are its."""
+        if prepared.is_row_by_row or not prepared.is_plain:
+            return prepared.is_row_by_row
         with self._fence(prepared.scanner):
             plan = self._connection.execute(f"explain (format json) {prepared.statement}").fetchall()[0][1]
         return operators_of(json.loads(plan)) <= ROW_BY_ROW

@@ -5,7 +5,7 @@ and the bench (`sql.py`).
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 #: Operators of a query plan that treat every row by itself.
@@ -17,6 +17,8 @@ _MANY_ROWS = ("modifiers", "group_expressions", "having", "qualify", "sample")
 #: Expressions of a syntax tree that look at one row.
 _OF_ONE_ROW_CLASSES = {"BETWEEN", "CASE", "CAST", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT", "FUNCTION",
                        "OPERATOR", "TYPE"}  # fmt: skip
+#: The columns that tell one row of a table from every other, of tables that a row of `features` has its own row of.
+KEYS: Mapping[str, set[str]] = {"universe": {"session", "symbol"}, "market_context": {"session"}}
 #: Functions of single values that scanners use.
 OF_ONE_ROW = {"abs", "ceil", "coalesce", "exp", "floor", "greatest", "isfinite", "isnan", "least", "ln", "log", "log10",
               "log2", "nullif", "pow", "power", "round", "sign", "sqrt", "trunc"}  # fmt: skip
@@ -73,10 +75,29 @@ def unrepeatable(part: Any) -> tuple[str, int] | None:
 
 def is_plain(node: dict[str, Any]) -> bool:
     """Whether a syntax tree is a select of `session`, `symbol` and expressions over `features` alone."""
+    return _is_select_of_rows(node) and _is_table(node["from_table"], ("features",))
+
+
+def is_plain_with_joins(node: dict[str, Any]) -> bool:
+    """The same, but over `features` with the row of each other table that its key gives: `join universe using (session,
+    symbol)`, `left join market_context using (session)`. So a row has at most one of each beside it."""
+
+    def is_keyed(table: dict[str, Any]) -> bool:
+        if table["type"] != "JOIN":
+            return _is_table(table, ("features",))
+        return (
+            is_keyed(table["left"])
+            and table["join_type"] in ("INNER", "LEFT")
+            and table["ref_type"] == "REGULAR"
+            and _is_table(table["right"], KEYS)
+            and {one.lower() for one in table["using_columns"]} == KEYS[table["right"]["table_name"].lower()]
+        )
+
+    return _is_select_of_rows(node) and is_keyed(node["from_table"])
+
+
+def _is_select_of_rows(node: dict[str, Any]) -> bool:
     if node["type"] != "SELECT_NODE" or any(node.get(part) for part in _MANY_ROWS) or node["cte_map"]["map"]:
-        return False
-    table = node["from_table"]
-    if table["type"] != "BASE_TABLE" or table["sample"] or table["column_name_alias"]:
         return False
     plain = {
         one["column_names"][-1].lower()
@@ -85,6 +106,15 @@ def is_plain(node: dict[str, Any]) -> bool:
     }
     renamed = {one["alias"].lower() for one in node["select_list"] if one["class"] != "COLUMN_REF"}
     return {"session", "symbol"} <= plain and not renamed & {"session", "symbol"}
+
+
+def _is_table(table: dict[str, Any], names: Container[str]) -> bool:
+    return (
+        table["type"] == "BASE_TABLE"
+        and table["table_name"].lower() in names
+        and not table["sample"]
+        and not table["column_name_alias"]
+    )
 
 
 def columns_of(node: Any) -> list[str]:

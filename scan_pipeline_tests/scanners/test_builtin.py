@@ -445,8 +445,8 @@ def test_each_looks_at_rows_one_by_one_unless_it_needs_other_tables(scanner: Sql
     if scanner.name in ("sector_leaders", "unusual_dollar_volume_small_caps"):
         assert ready.tables == {"features", "universe"}
     else:
-        assert ready.is_plain
         assert ready.condition or ready.cross_sectional
+    assert ready.is_row_by_row == (scanner.name != "sector_leaders")
 
 
 @pytest.mark.parametrize("scanner", built_in(), ids=lambda scanner: scanner.name)

@@ -108,6 +108,33 @@ def test_joins_and_limits_are_no_decision_on_each_symbol(ready: Ready) -> None:
     assert ready("select f.session, f.symbol from features f join universe u using (symbol)").condition is None
 
 
+@pytest.mark.parametrize(
+    ("tables", "is_certain"),
+    [
+        ("features where rs_rating > 80", True),
+        ("features join universe using (session, symbol) where market_cap > 1e9", True),
+        ("Features left join Universe using (Symbol, Session) join market_context using (session)", True),
+        ("features left join (market_context join universe using (session)) using (session, symbol)", False),
+        ("features join universe using (symbol)", False),  # also of other sessions
+        ("features right join universe using (session, symbol)", False),  # rows that no symbol of `features` has
+        ("features natural join universe", False),
+        ("features semi join universe using (session, symbol)", False),
+        ("features, market_context", False),
+        ("features join bars using (session, symbol)", False),
+        ("universe join features using (session, symbol)", False),
+        ("universe", False),
+        ("bars", False),
+        ("features join universe using (session, symbol) limit 3", False),
+        ("features join universe using (session, symbol) where close > (select avg(close) from features)", False),
+        ("features where 3 > count(*) over ()", False),
+    ],
+)
+def test_it_is_known_which_scanners_give_a_range_what_they_give_its_nights(
+    ready: Ready, tables: str, is_certain: bool
+) -> None:
+    assert ready(f"{HEAD} from {tables}").is_row_by_row == is_certain
+
+
 def test_together_they_ask_for_all_that_each_does_and_a_faulty_one_for_nothing(ready: Ready) -> None:
     scanners = [
         ready.scanner(f"{HEAD} from features where adx_14 > 20", "one"),

@@ -352,6 +352,10 @@ READS: dict[str, str] = {
     "features joined with universe by a column": (
         "select session, symbol, sector, market_cap from features join universe using (session, symbol)"
     ),
+    "features joined with universe and the market's context": (
+        "select session, symbol, sector, market_cap, advancers from features left join universe "
+        "using (symbol, session) join market_context using (session)"
+    ),
     "all three": (
         "select f.session, f.symbol, u.sector, count(b.session) as bars from features f "
         "join universe u using (session, symbol) left join bars b on b.symbol = f.symbol group by all"
@@ -365,6 +369,25 @@ def test_a_scanner_may_read_bars_and_universe(pipeline: Pipeline, name: str, ses
     assert [hit[:2] for hit in hits_of(scan(pipeline, READS[name], sessions))] == [
         hit[:2] for hit in hits_of(scan(pipeline, SELECT, sessions))
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select session, symbol, sector, market_cap from features join universe using (session, symbol) "
+        "where market_cap > 1e9 or change_pct > 1",
+        "select session, symbol, advancers, rs_rating from features join market_context using (session) "
+        "left join universe using (session, symbol) where change_pct > 0 and coalesce(sector, '') <> 'Energy'",
+        "select session, symbol from bars where close > 5",
+    ],
+)
+def test_a_range_gives_what_its_nights_give(pipeline: Pipeline, text: str) -> None:
+    def seen(sessions: Sequence[date]) -> list[str]:
+        found = scan(pipeline, text, sessions)
+        rows = [row for session in found for row in (*session.outcomes, *session.hits) if row.scanner == "mine"]
+        return sorted(map(str, rows))
+
+    assert seen(SESSIONS) == sorted(row for day in SESSIONS for row in seen([day]))
 
 
 @pytest.mark.parametrize("table", ["features", "universe", "bars"])
