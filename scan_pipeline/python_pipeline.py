@@ -35,9 +35,9 @@ from scan_pipeline.scanners.python.authoring import Value
 from scan_pipeline.scanners.python.library import PythonScanner, find_python_scanners
 from scan_pipeline.scanners.python.plans import PlannedScan, PythonPlan, write_plan
 from scan_pipeline.scanners.python.tasks import Bars
-from scan_pipeline.scanners.python.workers import FoundHit, Quarantined, Shard, ShardResult, WorkerLimits
+from scan_pipeline.scanners.python.workers import FoundHit, Quarantined, Shard, ShardResult, WorkerLimits, joined
 from scan_pipeline.stages.python_merge import put_together, to_keep
-from scan_pipeline.stages.python_scan import history_of, read_bars, read_wanted, slice_of, windows_of
+from scan_pipeline.stages.python_scan import history_of, parts_of, read_bars, read_wanted, slice_of, windows_of
 from scan_pipeline.store.connection import Connection
 from scan_pipeline.store.history import data_versions, provisional_at
 from scan_pipeline.store.python_scans import (
@@ -133,8 +133,10 @@ class PythonPipeline:
         incremental: bool = True,
         parameters: Mapping[str, Mapping[str, Value]] | None = None,
         shards: int | None = None,
+        workers: int = 1,
     ) -> PythonPlan:
-        """Step 1. `parameters`: other values for some, by scanner. `shards`: instead of as the settings say.
+        """Step 1. `parameters`: other values for some, by scanner. `shards`: instead of as the settings say; `workers`:
+        of each shard at once.
 
         Raises ScannerError for a session that was not screened, and for a parameter that is not there.
         """
@@ -149,7 +151,7 @@ class PythonPipeline:
             passed = read_wanted(connection, sessions)
             prints = {one.name: self._fingerprints(connection, scanners, one, kept) for one in scanners}
             scans = [
-                self._planned(connection, one, passed, prints[one.name], shards, incremental=incremental)
+                self._planned(connection, one, passed, prints[one.name], shards, workers, incremental=incremental)
                 for one in scanners
             ]
         folder = given.python_runs_dir / run_id[:8]
@@ -182,6 +184,7 @@ class PythonPipeline:
         passed: Mapping[date, list[str]],
         fingerprints: dict[date, dict[str, int]],
         shards: int | None,
+        workers: int,
         *,
         incremental: bool,
     ) -> PlannedScan:
@@ -200,6 +203,7 @@ class PythonPipeline:
             code_version=scanner.code_version,
             parameters=dict(scanner.parameters),
             shards=0 if scanner.fault else shards_for(self.pipeline, scanner, wanted, shards),
+            workers=1 if scanner.scope == "universe" else workers,
             wanted=wanted,
             standing=standing,
             cached=cached,
@@ -221,9 +225,14 @@ class PythonPipeline:
             versions = data_versions(connection, windows_of(self.pipeline.calendar, [*plan.data_versions], lookback))
             if versions != plan.data_versions:
                 raise ScannerError(f"Bars or decisions changed while the shards of {name} ran. Run it again.")
-            blocks = [*read_bars(connection, self.pipeline.calendar, wanted, scanner.lookback)]
+            blocks = [
+                [*read_bars(connection, self.pipeline.calendar, part, scanner.lookback)]
+                for part in parts_of(wanted, planned.workers)
+            ]
         folder = Path(plan.folder) / f"{name}-{number:02}"
-        result = run_blocks(self.pipeline, scanner, blocks, number, planned.shards, folder, is_cancelled)
+        label = f"{name}, shard {number} of {planned.shards}" if planned.shards > 1 else name
+        results = run_here(self.pipeline, scanner, blocks, folder, label, is_cancelled)
+        result = results[0] if len(results) == 1 else joined(results)
         aside = folder / "result.json"
         aside.write_bytes(msgspec.json.encode(result))
         aside.replace(plan.result_path(name, number))
@@ -298,7 +307,7 @@ class PythonPipeline:
         """All three steps in this process, as many shards at once as there are processors; Ctrl-C ends them."""
         plan = self.plan(sessions, run_id, incremental=incremental, parameters=parameters)
         stopped = threading.Event()
-        with ThreadPoolExecutor(_processors()) as pool:
+        with ThreadPoolExecutor(processors()) as pool:
             running = [pool.submit(self.run_shard, plan, *shard, stopped.is_set) for shard in plan.shards()]
             try:
                 for one in running:
@@ -358,10 +367,9 @@ def run_python(
         wanted = read_wanted(connection, asked)
         if symbols is not None:
             wanted = {session: [one for one in passed if one in symbols] for session, passed in wanted.items()}
-        shards = shards_for(pipeline, scanner, wanted)
         blocks = [
-            [*read_bars(connection, pipeline.calendar, slice_of(wanted, number, shards), scanner.lookback, history)]
-            for number in range(1, shards + 1)
+            [*read_bars(connection, pipeline.calendar, part, scanner.lookback, history)]
+            for part in parts_of(wanted, shards_for(pipeline, scanner, wanted))
         ]
     results = run_here(pipeline, scanner, blocks)
     hits, outcomes, quarantined = put_together(scanner, pipeline.settings.max_hits, wanted, results, [])
@@ -381,44 +389,48 @@ def shards_for(
         return min(1, symbols)
     if asked := asked or pipeline.settings.python_shards:
         return min(asked, symbols)
-    return max(1, min(_processors(), symbols // SYMBOLS_A_SHARD))
+    return max(1, min(processors(), symbols // SYMBOLS_A_SHARD))
 
 
-def run_here(pipeline: Pipeline, scanner: PythonScanner, shards: Sequence[Sequence[Bars]]) -> list[ShardResult]:
-    """All shards at once, each in a worker, watched by a thread of this process; Ctrl-C ends them."""
-    if not shards:
-        return []
+def run_here(
+    pipeline: Pipeline,
+    scanner: PythonScanner,
+    parts: Sequence[Sequence[Bars]],
+    folder: Path | None = None,
+    label: str = "",
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> list[ShardResult]:
+    """All parts at once, each in a worker, watched by a thread of this process; Ctrl-C ends them.
+
+    `folder` is for what workers leave; None: nothing of it is kept.
+    """
+    if folder is None:
+        with TemporaryDirectory(prefix="scan-pipeline-") as made:
+            return run_here(pipeline, scanner, parts, Path(made), label, is_cancelled)
+    given = pipeline.settings
+    limits = WorkerLimits(given.python_symbol_seconds, given.python_shard_seconds, given.python_memory_mib)
+    # Workers run in the scanner's folder, where a relative one would be another.
+    variables = {"SCAN_DATA_DIR": str(given.data_dir.absolute())}
     stopped = threading.Event()
-    with TemporaryDirectory(prefix="scan-pipeline-") as folder, ThreadPoolExecutor(len(shards)) as pool:
-        running = [
-            pool.submit(
-                run_blocks, pipeline, scanner, blocks, number, len(shards), Path(folder) / str(number), stopped.is_set
-            )
-            for number, blocks in enumerate(shards, start=1)
-        ]
+
+    def run(number: int, blocks: Sequence[Bars]) -> ShardResult:
+        place = folder / f"worker-{number}"
+        place.mkdir(parents=True, exist_ok=True)
+        said = (label or scanner.name) + (f", worker {number} of {len(parts)}" if len(parts) > 1 else "")
+        return Shard(
+            scanner, blocks, limits, place, said, pipeline.monitor.say,
+            lambda: stopped.is_set() or is_cancelled(), variables,
+        ).run()  # fmt: skip
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if len(parts) == 1:
+        return [run(1, parts[0])]
+    with ThreadPoolExecutor(max(1, len(parts))) as pool:
+        running = [pool.submit(run, number, blocks) for number, blocks in enumerate(parts, start=1)]
         try:
             return [one.result() for one in running]
         finally:
             stopped.set()
-
-
-def run_blocks(
-    pipeline: Pipeline,
-    scanner: PythonScanner,
-    blocks: Sequence[Bars],
-    number: int,
-    shards: int,
-    folder: Path,
-    is_cancelled: Callable[[], bool],
-) -> ShardResult:
-    """Shard `number`, to its end, in `folder`."""
-    given = pipeline.settings
-    folder.mkdir(parents=True, exist_ok=True)
-    label = scanner.name + (f", shard {number} of {shards}" if shards > 1 else "")
-    limits = WorkerLimits(given.python_symbol_seconds, given.python_shard_seconds, given.python_memory_mib)
-    # Workers run in the scanner's folder, where a relative one would be another.
-    variables = {"SCAN_DATA_DIR": str(given.data_dir.absolute())}
-    return Shard(scanner, blocks, limits, folder, label, pipeline.monitor.say, is_cancelled, variables).run()
 
 
 def _calls(scanner: PythonScanner, wanted: Sequence[str]) -> int:
@@ -443,5 +455,6 @@ def _forget_old_runs(folder: Path) -> None:
         shutil.rmtree(one, ignore_errors=True)
 
 
-def _processors() -> int:
+def processors() -> int:
+    """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

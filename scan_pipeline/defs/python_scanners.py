@@ -42,6 +42,9 @@ class PythonScanConfig(dg.Config):
     shards: int | None = Field(
         default=None, description="Slices of the symbols for each scanner; left out: SCAN_PYTHON_SHARDS."
     )
+    workers: int = Field(
+        default=1, ge=1, description="Worker processes of a shard at once; of use where shards run one after another."
+    )
     parameters: dict[str, dict[str, Any]] = Field(
         default={}, description="Other values of parameters, by scanner: {inside_day_breakout: {min_gap: 6}}."
     )
@@ -96,6 +99,7 @@ def _asset(partitions: dg.PartitionsDefinition[str], scanners: Sequence[PythonSc
                 incremental=config.incremental,
                 parameters=config.parameters,
                 shards=config.shards,
+                workers=config.workers,
             )
         for scanner, number in made.shards():
             shard = {"folder": made.folder, "scanner": scanner, "number": number}

@@ -137,17 +137,17 @@ def run_python_scanners(
 ) -> FinishedRun | None:
     """Run the scanners in Python on sessions that were screened; None: there are none.
 
-    Shards are processes of their own for a longer range, and where SCAN_PYTHON_SHARDS asks for several. `options` are
-    those of `PythonScanConfig`. Raises as `run_job` does.
+    Shards are processes of their own for a longer range, and where SCAN_PYTHON_SHARDS asks for several; else there is
+    one in this process, with a worker a processor. `options` are those of `PythonScanConfig`. Raises as `run_job` does.
     """
+    from scan_pipeline.python_pipeline import processors
     from scan_pipeline.scanners.python.library import find_python_scanners
 
     if not find_python_scanners(settings.scanners_dir):
         return None
     if len(sessions) <= FEW_SESSIONS and settings.python_shards < 2:
-        return run_job(
-            settings, "python_scan", sessions, display, graphs=_plan_config({"shards": 1, **(options or {})})
-        )
+        here = {"shards": 1, "workers": processors(), **(options or {})}
+        return run_job(settings, "python_scan", sessions, display, graphs=_plan_config(here))
     from scan_pipeline.defs.step_processes import start_ahead
 
     prepare_dagster_home(settings)  # what steps inherit comes from there

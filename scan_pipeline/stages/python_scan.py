@@ -41,6 +41,13 @@ def slice_of(wanted: Wanted, number: int, shards: int) -> dict[date, list[str]]:
     }
 
 
+def parts_of(wanted: Wanted, parts: int) -> list[dict[date, list[str]]]:
+    """The symbols, sorted, dealt out in turn to so many parts, of which none is empty."""
+    ordered = sorted(set().union(*wanted.values()))
+    dealt = [set(ordered[number::parts]) for number in range(min(parts, len(ordered)))]
+    return [{session: [one for one in symbols if one in part] for session, symbols in wanted.items()} for part in dealt]
+
+
 def history_of(lookback: int) -> int:
     """The sessions before one that are read for so many bars before it: a symbol may miss some."""
     return lookback + ALLOWED_GAPS

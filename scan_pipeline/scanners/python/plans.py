@@ -18,14 +18,16 @@ from scan_pipeline.scanners.python.workers import FoundHit, ShardResult
 class PlannedScan(msgspec.Struct, frozen=True):
     """One scanner: the symbols that it is called for on each session, and what it found before in the others.
 
-    `shards`: 0 where it need not be called, or cannot be. `fingerprints`: of the sessions that are kept for reruns,
-    what the bars of each symbol are; of everybody, under the empty name, for a scanner of the whole universe.
+    `shards`: 0 where it need not be called, or cannot be; `workers`: of each shard at once. `fingerprints`: of the
+    sessions that are kept for reruns, what the bars of each symbol are; of everybody, under the empty name, for a
+    scanner of the whole universe.
     """
 
     scanner: str
     code_version: str
     parameters: dict[str, Value]
     shards: int
+    workers: int
     wanted: dict[date, list[str]]
     standing: dict[date, list[str]]
     cached: list[FoundHit]

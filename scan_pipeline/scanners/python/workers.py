@@ -89,6 +89,18 @@ class ShardResult(msgspec.Struct, frozen=True):
     workers: int
 
 
+def joined(results: Sequence[ShardResult]) -> ShardResult:
+    """What several workers at once gave, as one."""
+    return ShardResult(
+        hits=[hit for one in results for hit in one.hits],
+        quarantined=[failed for one in results for failed in one.quarantined],
+        broken=next((one.broken for one in results if one.broken), ""),
+        seconds=max((one.seconds for one in results), default=0.0),
+        peak_mib=max((one.peak_mib for one in results), default=0.0),
+        workers=sum(one.workers for one in results),
+    )
+
+
 class Cancelled(ScannerError):
     """The run was ended while workers were at work."""
 

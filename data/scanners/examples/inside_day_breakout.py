@@ -1,6 +1,6 @@
 """An example of a scanner in Python: what SQL says badly, bars looked at one before the other.
 
-Change it, or delete it; `scan-pipeline run` finds what is here.
+Copy it into `data/scanners/`, and `scan-pipeline run` runs it.
 """
 
 import pandas as pd
