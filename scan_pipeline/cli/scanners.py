@@ -136,6 +136,41 @@ def sweep(name: str, from_session: str | None, to_session: str | None, params: t
     print_sweep(OUT, one.name, swept)
 
 
+@scanner.command()
+@click.argument("name")
+@_range
+@click.option("--samples", type=click.IntRange(min=1), default=12, show_default=True, help="Sessions to replay.")
+@click.option("--symbols", type=click.IntRange(min=1), default=300, show_default=True, help="For Python: symbols to "
+              "call it on again.")  # fmt: skip
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Another value of a parameter.")
+def check(
+    name: str,
+    from_session: str | None,
+    to_session: str | None,
+    samples: int,
+    symbols: int,
+    params: tuple[str, ...],
+) -> None:
+    """Find look-ahead: replay sessions on data that ends with them, and compare; a quarter if no range is given.
+
+    Then with more history than the scanner declares. Exit code 1 where anything differs.
+    """
+    from scan_pipeline.authoring_pipeline import QUARTER, AuthoringPipeline
+    from scan_pipeline.checking_pipeline import check as find_look_ahead
+    from scan_pipeline.report.checking import print_check
+    from scan_pipeline.scanners.typed import one_value_each, with_values
+
+    with progress_bars(REMARKS) as display:
+        pipeline = _pipeline(display)
+        one = AuthoringPipeline(pipeline).get(name)
+        one = with_values(one, one_value_each(one, params))
+        sessions = _sessions(pipeline, from_session, to_session, QUARTER)
+        found = find_look_ahead(pipeline, one, sessions, samples, symbols)
+    print_check(OUT, found)
+    if not found.is_clean:
+        sys.exit(1)
+
+
 def _pipeline(display: Display | None) -> Pipeline:
     """A pipeline that shows its progress; where there is no terminal, nothing but results is said."""
     return Pipeline(load_settings(), Monitor(display=display))

@@ -177,6 +177,22 @@ def test_a_sweep_gives_what_each_trial_gives(person: Person, name: str) -> None:
         assert re.search(r"[+-]\d+\.\d\d% \(\d", line)
 
 
+def test_a_check_says_what_it_proves_and_ends_well_where_nothing_is_found(person: Person) -> None:
+    said = person.type("scanner", "check", "movers_sql", *RANGE, "--samples", "3")
+    assert "no look-ahead found in 3 sessions of 2025-09-22 to 2025-10-03" in said
+    assert "A sample" in said
+
+
+def test_a_check_accuses_who_looks_ahead_and_ends_with_1(person: Person) -> None:
+    path = person.folder / "tomorrow.py"
+    path.write_text(MOVERS_IN_PYTHON.replace("shift(1)", "shift(-1)").replace("def movers", "def tomorrow"))
+    said = person.type("scanner", "check", "tomorrow", *RANGE, "--samples", "3", "--symbols", "30", code=1)
+    path.unlink()
+    assert "LOOK-AHEAD" in said
+    assert re.search(r"2025-\d\d-\d\d +[A-Z]+ +(hit|change_pct) +\S+", said)
+    assert "shift(-1)" in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
