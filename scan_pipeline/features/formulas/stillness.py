@@ -16,7 +16,7 @@ from scan_pipeline.features.formulas.averages import typical_price
 from scan_pipeline.features.formulas.levels import run_length
 from scan_pipeline.features.indicator import Indicator, warm_up
 from scan_pipeline.features.indicators import has_changed, previous, windowed
-from scan_pipeline.features.moving import moving_max, moving_min, moving_sum
+from scan_pipeline.features.moving import bar_in_series, moving_max, moving_min, moving_sum
 
 Moving = npt.NDArray[np.bool_]
 #: (block, *inputs, **parameters) -> for each output, or for all, the bars at which it has something to say.
@@ -61,8 +61,18 @@ def _no_pattern_while_still(pattern: Indicator) -> Indicator:
 
 def _ranges(block: BarBlock, high: Floats, low: Floats, bars: int, *windows: int) -> Sequence[Moving]:
     """Whether highest and lowest of so many bars differ, in each of the last so many windows."""
-    span = moving_max(block, high, bars) - moving_min(block, low, bars)
-    return [moving_min(block, span, last) > 0 for last in windows]
+    moves = moving_max(block, high, bars) - moving_min(block, low, bars) > 0
+    return [_in_all_of_last(block, moves, last) for last in windows]
+
+
+def _in_all_of_last(block: BarBlock, is_so: Moving, bars: int) -> Moving:
+    """Whether it is so at each of so many last bars; not where the series has fewer."""
+    all_of, width = is_so, 1
+    while width < bars:
+        step = min(width, bars - width)
+        all_of = np.concatenate((all_of[:step], all_of[step:] & all_of[:-step]))
+        width += step
+    return all_of & (bar_in_series(block) >= bars - 1)
 
 
 def _changes(block: BarBlock, real: Floats, bars: int) -> Sequence[Moving]:
@@ -83,7 +93,7 @@ def _stochrsi(
     (known,) = _rsi(block, real, timeperiod)
     rsi = np.where(known, windowed(block, "RSI", real, timeperiod=timeperiod), np.nan)
     span = moving_max(block, rsi, fastk_period) - moving_min(block, rsi, fastk_period)
-    return [moving_min(block, span, windows) > _ROUNDING for windows in (1, fastd_period)]
+    return [_in_all_of_last(block, span > _ROUNDING, windows) for windows in (1, fastd_period)]
 
 
 def _stoch(
