@@ -396,7 +396,11 @@ def _run_night(settings: Settings, pipeline: Pipeline, session: date, most: int 
     }
     print_funnel(OUT, int(screened["universe"]), remaining, int(screened["unknown_market_cap"]))
     print_hits(OUT, found, outcomes, most)
-    stages = ", ".join(f"{asset} {finished.number(asset, session, 'seconds'):.2f} s" for asset in finished.metadata)
+    stages = ", ".join(
+        f"{asset} {finished.number(asset, session, 'seconds'):.2f} s"
+        for asset in finished.metadata
+        if "seconds" in finished.metadata[asset][str(session)]
+    )
     OUT.print(f"\n{stages}; {seconds:.2f} s in all with Dagster, at most {_peak(finished):,.0f} MiB.{_calls(finished)}")
     _print_refreshed(finished, session)
     history = finished.number("scan_results", session, "history_sessions")

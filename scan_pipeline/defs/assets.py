@@ -178,7 +178,9 @@ class _Step:
         provisional = self.pipeline.provisional_sessions()
         for session, key in self._landed:
             day = date.fromisoformat(session)
-            values = seconds | metadata.provisional(day, provisional.get(day))
+            # The time is the step's: where it makes several assets, that of the one that it is named after.
+            spent = seconds if key.path[-1] == self.context.op_def.name else {}
+            values = spent | metadata.provisional(day, provisional.get(day))
             self.context.add_asset_metadata(values, asset_key=key, partition_key=session)
 
 
