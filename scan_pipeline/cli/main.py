@@ -13,7 +13,7 @@ from rich.console import Console
 from scan_pipeline import __version__
 from scan_pipeline.cli.display import progress_bars
 from scan_pipeline.cli.python_scanners import run_after
-from scan_pipeline.cli.scanners import features, scanner, scanners
+from scan_pipeline.cli.scanners import NO_OVERRIDES, Overrides, features, overrides_of, scanner, scanners
 from scan_pipeline.cli.scripts import script
 from scan_pipeline.errors import ScanPipelineError, SessionError, SettingsError, StoreError
 from scan_pipeline.pipeline import Pipeline
@@ -77,13 +77,14 @@ def ingest(from_session: str | None, to_session: str | None, provider: Provider 
 
 @main.command()
 @_session("session", "The session; the last one that the provider has if left out.")
-def run(session_session: str | None) -> None:
+@click.option("--param", "params", multiple=True, metavar="SCANNER.NAME=VALUE", help="Another value in this run.")
+def run(session_session: str | None, params: tuple[str, ...]) -> None:
     """Run the nightly job for one session, from bars to ranked hits."""
     settings = load_settings()
     pipeline = Pipeline(settings)
     session = pipeline.calendar.parse(session_session) if session_session else _last_session(pipeline)
     pipeline.calendar.require_closed([session])
-    _run_night(settings, pipeline, session)
+    _run_night(settings, pipeline, session, overrides=overrides_of(settings, params))
 
 
 @main.command()
@@ -376,15 +377,18 @@ def _ingest(settings: Settings, sessions: Sequence[date], assets: Sequence[str] 
     _print_failed_checks(finished)
 
 
-def _run_night(settings: Settings, pipeline: Pipeline, session: date, most: int | None = 10) -> None:
+def _run_night(
+    settings: Settings, pipeline: Pipeline, session: date, most: int | None = 10, overrides: Overrides = NO_OVERRIDES
+) -> None:
     from scan_pipeline.defs.runs import run_job
     from scan_pipeline.report import hits as report
     from scan_pipeline.report.tables import print_funnel, print_hits
 
     started = time.perf_counter()
     with progress_bars(REMARKS) as display:
-        finished = run_job(settings, "nightly_scan", [session], display)
-    run_after(settings, [session], OUT, REMARKS)
+        ops = {"scan_results": {"parameters": overrides.sql}} if overrides.sql else None
+        finished = run_job(settings, "nightly_scan", [session], display, ops=ops)
+    run_after(settings, [session], OUT, REMARKS, overrides.python)
     seconds = time.perf_counter() - started
     with pipeline.store.read() as connection:
         found = report.read_hits(connection, session)

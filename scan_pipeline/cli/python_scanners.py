@@ -1,7 +1,7 @@
 """Scanners in Python on the command line: run after the market's job, and told in a line."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -13,9 +13,16 @@ from scan_pipeline.python_pipeline import PythonPipeline
 from scan_pipeline.settings import Settings
 
 
-def run_after(settings: Settings, sessions: Sequence[date], out: Console, remarks: Console) -> Any:
+def run_after(
+    settings: Settings,
+    sessions: Sequence[date],
+    out: Console,
+    remarks: Console,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Any:
     """Run them on sessions that the market's job went through, and say how it went; what failed, on `remarks`.
 
+    `parameters`: other values for some, by scanner.
     Returns the finished run; None where there are no scanners in Python, about which nothing is said.
     """
     from scan_pipeline.scanners.python.library import find_python_scanners
@@ -28,7 +35,7 @@ def run_after(settings: Settings, sessions: Sequence[date], out: Console, remark
 
     started = time.perf_counter()
     with progress_bars(remarks) as display:
-        finished = run_python_scanners(settings, sessions, display)
+        finished = run_python_scanners(settings, sessions, display, {"parameters": parameters} if parameters else None)
     assert finished is not None
     values = next(iter(finished.metadata["python_scan_results"].values()))
     quarantined = f", {values['symbols_quarantined']:,} quarantined" if values["symbols_quarantined"] else ""

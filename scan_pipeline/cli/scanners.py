@@ -1,7 +1,8 @@
 """The command `scan-pipeline scanner`: begin a scanner, try it, sweep its parameters; and lists of what there is."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -12,12 +13,42 @@ from scan_pipeline.cli.display import progress_bars
 from scan_pipeline.errors import ScannerError, SessionError
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.progress import Display, Monitor
-from scan_pipeline.settings import load_settings
+from scan_pipeline.settings import Settings, load_settings
 
 OUT = Console(width=None if sys.stdout.isatty() else 140)
 REMARKS = Console(stderr=True)
 #: Combinations that a sweep runs at most.
 MOST_COMBINATIONS = 500
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Other values of parameters in a run, by scanner, of those in SQL and in Python."""
+
+    sql: Mapping[str, Mapping[str, Any]]
+    python: Mapping[str, Mapping[str, Any]]
+
+
+NO_OVERRIDES = Overrides({}, {})
+
+
+def overrides_of(settings: Settings, params: Sequence[str]) -> Overrides:
+    """`gap_and_go.min_gap=5` and others, as a person types them. Raises ScannerError for what is not there."""
+    if not params:
+        return NO_OVERRIDES
+    from scan_pipeline.authoring_pipeline import AuthoringPipeline
+    from scan_pipeline.scanners.registry import SqlScanner
+    from scan_pipeline.scanners.typed import by_scanner, with_values
+
+    found = {one.name: one for one in AuthoringPipeline(Pipeline(settings)).find()}
+    given = by_scanner([*found.values()], params)
+    for name, values in given.items():
+        with_values(found[name], values)  # raises for a value that it cannot have
+    in_sql = {name for name in given if isinstance(found[name], SqlScanner)}
+    return Overrides(
+        {name: values for name, values in given.items() if name in in_sql},
+        {name: values for name, values in given.items() if name not in in_sql},
+    )
 
 
 @click.group()

@@ -18,7 +18,7 @@ from scan_pipeline.errors import ScanPipelineError
 from scan_pipeline.features.catalogue import HISTORY_SESSIONS, SCREEN_SESSIONS
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.progress import peak_mib
-from scan_pipeline.scanners.registry import SqlScanner
+from scan_pipeline.scanners.registry import SqlScanner, find_scanners
 from scan_pipeline.screening.limits import ScreenLimits
 from scan_pipeline.store.bars import IngestedSession
 
@@ -138,7 +138,8 @@ def build_assets(
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]  # Dagster reads the bare class
         outcomes = []
         with _step(context, pipelines) as step:
-            for one in step.pipeline.scan(step.sessions, context.run.run_id, incremental=config.incremental):
+            given = find_scanners(pipelines.settings.scanners_dir, config.overrides())
+            for one in step.pipeline.scan(step.sessions, context.run.run_id, given, incremental=config.incremental):
                 outcomes += one.outcomes
                 step.landed(one.session, metadata.market_context(one), asset="market_context", now=True)
                 step.landed(

@@ -27,6 +27,18 @@ class ScanConfig(dg.Config):
     incremental: bool = Field(
         default=False, description="Only what changed since its last scan; the hits are those of a full scan."
     )
+    parameters: dict[str, dict[str, float]] = Field(
+        default={},
+        description="Other values of parameters in this run, by scanner: {gap_and_go: {min_gap: 5}}. The next scan "
+        "without them goes back to those of the files.",
+    )
+
+    def overrides(self) -> dict[str, dict[str, float]]:
+        """The parameters, whole numbers as such: a number of bars is one, and Dagster makes a float of it."""
+        return {
+            scanner: {name: int(value) if value.is_integer() else value for name, value in values.items()}
+            for scanner, values in self.parameters.items()
+        }
 
 
 def screen_config(defaults: ScreenLimits) -> type[dg.Config]:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from scan_pipeline.cli.main import main
 from scan_pipeline.pipeline import Pipeline
+from scan_pipeline_tests.cli.test_commands import Terminal
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scans import content, copy_of, prepare, query, write_scanner
 
@@ -225,3 +226,34 @@ def test_it_works_in_a_shell_and_before_anything_is_held(tmp_path: Path, setting
     )  # fmt: skip
     assert "gap_and_go" in done.stdout
     assert "No session has been scanned yet" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_run_with_other_values_is_undone_by_the_next_without(person: Person) -> None:
+    settings = person.pipeline.settings
+    shell = Terminal(
+        settings.data_dir.parent, SCAN_DATA_DIR=str(settings.data_dir), SCAN_PROVIDER="files",
+        SCAN_FILES_PATH=str(settings.files_path),
+    )  # fmt: skip
+
+    def stored() -> dict[str, tuple[str, int]]:
+        rows = query(
+            person.pipeline,
+            "select scanner, code_version, hits from scanner_outcomes where session = ? and scanner like 'movers%'",
+            LAST,
+        )
+        return {scanner: (version, hits) for scanner, version, hits in rows}
+
+    shell.type("run", "--session", str(LAST))
+    before = stored()
+    words = ("--param", "movers_sql.min_change=3", "--param", "movers.min_change=3")
+    shell.type("run", "--session", str(LAST), *words)
+    changed = stored()
+    for name in ("movers_sql", "movers"):
+        assert changed[name][0] != before[name][0], "the results say what they were made with"
+        assert 0 < changed[name][1] < before[name][1]
+    assert "hits:" in shell.type("rerun", "--session", str(LAST)).stdout
+    assert stored() == before
+    wrong = shell.type("run", "--session", str(LAST), "--param", "movers_sql.gap=3", code=1)
+    assert "has no parameter gap" in wrong.stderr
+    assert stored() == before
