@@ -536,7 +536,7 @@ class Pipeline:
         return demand(scanners, market_context.READS)
 
     def _versions_of_code(self, scanners: Sequence[SqlScanner]) -> dict[str, str]:
-        return versions_of_code(scanners, self.settings.score, self.settings.plan)
+        return versions_of_code(scanners, self.settings.score, self.settings.plan, self.settings.benchmark)
 
     def _consecutive(self, sessions: Sequence[date]) -> Iterator[list[date]]:
         ordered = sorted(sessions)

@@ -6,7 +6,7 @@ stored in any order; a row is named by its session or ex-date, so that no two of
 
 | part | over |
 | --- | --- |
-| `bars` | the symbol's bars of the whole history that the scan reads, as traded; and the benchmark's closes |
+| `bars` | its bars of the whole history that the scan reads, as traded; and the benchmark's closes and splits |
 | `recent_bars` | those of the last sessions, which are part of `bars` |
 | `splits` | its splits within that history, as known on the session: with the bars they make the adjusted ones |
 | `reference` | its row of the universe |
@@ -46,8 +46,10 @@ events as (
     where ex_date between $start and $session and known_on <= $session group by symbol
 ),
 benchmark as (
-    select coalesce(bit_xor(hash(session, close)), 0) as closes from price_bars
-    where symbol = $benchmark and session between $start and $session
+    select xor(
+        coalesce(bit_xor(hash(session, close)), 0), coalesce((select splits from events where symbol = $benchmark), 0)
+    ) as closes
+    from price_bars where symbol = $benchmark and session between $start and $session
 )
 select universe.symbol, xor(coalesce(recent, 0), closes) as recent_bars, xor(coalesce(older, 0), recent_bars) as bars,
     coalesce(splits, 0) as splits,
@@ -65,7 +67,7 @@ def compute_fingerprints(
     """Make the temporary table `current_fingerprints`: a row for every symbol of the session's universe.
 
     `window` are the sessions that a scan of the session reads, up to itself; `benchmark` the symbol that others are
-    held against, where scanners ask for that: its closes are then part of every symbol's bars.
+    held against, where scanners ask for that: its closes and splits are then part of every symbol's bars.
     """
     recent = window[-RECENT_SESSIONS:][0]
     connection.execute(

@@ -99,18 +99,19 @@ def prepare(scanner: SqlScanner) -> Prepared:
     return replace(_PREPARED[key], scanner=scanner)
 
 
-def versions_of_code(scanners: Iterable[SqlScanner], weights: ScoreWeights, rules: PlanRules) -> dict[str, str]:
+def versions_of_code(
+    scanners: Iterable[SqlScanner], weights: ScoreWeights, rules: PlanRules, benchmark: str
+) -> dict[str, str]:
     """The version of each scanner's code, by name: of its file and parameters and, where it asks for columns that are
-    made by them, of the score's weights and the trade plan's rules."""
+    made by them, of the score's weights and the trade plan's rules, and of the benchmark's name."""
     versions = {}
     for scanner in scanners:
         version = scanner.code_version
-        try:
-            asks = prepare(scanner).cross_sectional
-        except ScannerError:
-            asks = ()
-        if asks:
+        asked = demand([scanner])
+        if asked.cross_sectional:
             version = sha256(f"{version} {weights} {rules}".encode()).hexdigest()[:12]
+        if asked.needs_benchmark:
+            version = sha256(f"{version} {benchmark}".encode()).hexdigest()[:12]
         versions[scanner.name] = version
     return versions
 

@@ -90,7 +90,7 @@ def scan_group(
     incremental: bool,
 ) -> list[ScannedSession]:
     """Replace and publish the hits of the group's sessions; what became of each, oldest first."""
-    code_versions = versions_of_code(scanners, rules.score, rules.plan)
+    code_versions = versions_of_code(scanners, rules.score, rules.plan, rules.benchmark)
     done: list[ScannedSession] = []
     todo, standing = group.sessions, Standing()
     stored: dict[date, tuple[list[Hit], list[Outcome]]] = {}

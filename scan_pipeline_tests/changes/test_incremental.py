@@ -163,6 +163,29 @@ def test_a_scanner_that_compares_symbols_runs_on_all_of_them(pipeline: Pipeline,
     assert results(pipeline) == full_scan_of(pipeline, settings_at)
 
 
+def test_a_split_of_the_benchmark_and_another_benchmark_are_changes_of_all_that_is_held_against_it(
+    pipeline: Pipeline, settings_at: SettingsFactory
+) -> None:
+    write_scanner(
+        pipeline, "beta", "-- rank: beta_60 desc\nselect session, symbol, beta_60 from features where beta_60 > 0"
+    )
+    rerun(pipeline)
+    before = results(pipeline)
+    day = date(2025, 8, 20)
+    change(pipeline, "insert into splits values (?, ?, 1, 2, ?)", pipeline.settings.benchmark, day, day)
+    rerun(pipeline)
+    after_split = results(pipeline)
+    assert after_split["features"] != before["features"]
+    assert after_split == full_scan_of(pipeline, settings_at)
+    other = Pipeline(replace(pipeline.settings, benchmark="QQQ"))
+    assert other.stale_sessions() == SESSIONS
+    rerun(other)
+    with_other = results(other)
+    assert with_other["features"] != after_split["features"]
+    list(other.scan(SESSIONS, "full"))
+    assert results(other) == with_other
+
+
 def test_what_entered_left_and_moved_is_kept(pipeline: Pipeline) -> None:
     mine = "select symbol, rank, score from scan_results where session = ? and scanner = 'mine' order by rank desc"
     (symbol, rank, close), *_, (_, _, highest) = query(pipeline, mine, LAST)

@@ -159,10 +159,21 @@ def test_weights_are_part_of_the_version_of_scanners_that_read_the_score(ready: 
         ready.scanner(f"{HEAD} from features", "without"),
         ready.scanner(f"{HEAD} from features where score > 80", "with_score"),
     ]
-    usual = versions_of_code(scanners, ScoreWeights(), PlanRules())
-    other = versions_of_code(scanners, ScoreWeights(trend=50), PlanRules())
+    usual = versions_of_code(scanners, ScoreWeights(), PlanRules(), "SPY")
+    other = versions_of_code(scanners, ScoreWeights(trend=50), PlanRules(), "SPY")
     assert usual["without"] == other["without"] == scanners[0].code_version
     assert usual["with_score"] != other["with_score"]
+
+
+def test_the_benchmark_is_part_of_the_version_of_scanners_that_hold_symbols_against_it(ready: Ready) -> None:
+    scanners = [
+        ready.scanner(f"{HEAD} from features where adx_14 > 20", "without"),
+        ready.scanner(f"{HEAD} from features where beta_60 > 1", "with_benchmark"),
+    ]
+    usual = versions_of_code(scanners, ScoreWeights(), PlanRules(), "SPY")
+    other = versions_of_code(scanners, ScoreWeights(), PlanRules(), "QQQ")
+    assert usual["without"] == other["without"]
+    assert usual["with_benchmark"] != other["with_benchmark"]
 
 
 def test_all_built_in_scanners_can_be_made_ready_and_say_where_they_come_from() -> None:
