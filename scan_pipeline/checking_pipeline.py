@@ -13,7 +13,7 @@ Hits are compared before the limit. Like `pipeline.py`, this room joins the laye
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -32,7 +32,7 @@ from scan_pipeline.scanners.preparing import identifier, prepare
 from scan_pipeline.scanners.python.library import PythonScanner
 from scan_pipeline.scanners.python.tasks import Bars
 from scan_pipeline.scanners.python.workers import ShardResult
-from scan_pipeline.scanners.registry import SqlScanner
+from scan_pipeline.scanners.registry import BUILTIN_DIR, SqlScanner
 from scan_pipeline.scanners.sql import Bench
 from scan_pipeline.scanners.typed import Scanner
 from scan_pipeline.stages.groups import Group, make_groups
@@ -101,6 +101,38 @@ def check(
     return _PythonCheck(pipeline, scanner, ordered, sampled, python_symbols).run()
 
 
+def check_all(
+    pipeline: Pipeline, sessions: Sequence[date], samples: int, python_symbols: int
+) -> tuple[list[Check], dict[str, str]]:
+    """Check every scanner, and say of those that cannot be run why: by name.
+
+    The built-in ones are replayed together, without a look at their history, which our tests take; the user's own one
+    by one, as `check` does.
+    """
+    ordered = sorted(sessions)
+    found = AuthoringPipeline(pipeline).find()
+    built_in = [
+        replace(one, limit=None) for one in found if isinstance(one, SqlScanner) and one.path.parent == BUILTIN_DIR
+    ]
+    sampled = choose_sessions(ordered, samples, _around_splits(pipeline, ordered))
+    checks: list[Check] = []
+    faults: dict[str, str] = {}
+    for scanner, one in zip(built_in, _replayed(pipeline, built_in, ordered, sampled), strict=True):
+        if isinstance(one, ScannerError):
+            faults[scanner.name] = str(one)
+        else:
+            checks.append(one)
+    for own in found:
+        if own.path.parent != BUILTIN_DIR:
+            try:
+                if own.fault:
+                    raise ScannerError(own.fault)
+                checks.append(check(pipeline, own, ordered, samples, python_symbols))
+            except ScannerError as error:
+                faults[own.name] = str(error)
+    return checks, faults
+
+
 @dataclass
 class _SqlCheck:
     pipeline: Pipeline
@@ -118,28 +150,11 @@ class _SqlCheck:
         ]  # fmt: skip
 
     def run(self) -> Check:
-        groups = make_groups(self.pipeline.calendar, self.sessions, self.wanted.history_sessions)
-        hits = [hit for hit in self._hits(self.pipeline, groups, len(self.sessions)) if hit.session in self.sampled]
-        look_ahead: list[Difference] = []
-        with self.pipeline.monitor.stage("replay", len(self.sampled), "sessions") as stage:
-            for session in self.sampled:
-                seen = _seen_at(self.pipeline, session)
-                alone = make_groups(self.pipeline.calendar, [session], self.wanted.history_sessions)
-                look_ahead += compare((hit for hit in hits if hit.session == session), self._hits(seen, alone, 1))
-                stage.advance(1)
-        one = Check(self.scanner, self.sessions, self.sampled, None, len(hits), look_ahead)
+        (one,) = _replayed(self.pipeline, [self.scanner], self.sessions, self.sampled)
+        if isinstance(one, ScannerError):
+            raise one
         lookback = max((feature.lookback for feature in self.wanted.features), default=0)
         return _with_history(self.pipeline, one, self.wanted.history_sessions, lookback + 1, self._moved)
-
-    def _hits(self, pipeline: Pipeline, groups: Iterator[Group], sessions: int) -> list[Hit]:
-        hits: list[Hit] = []
-        outcomes: list[Outcome] = []
-        for group, bench, _ in benches(pipeline.store, groups, [self.scanner], rules_of(pipeline)):
-            found, became = bench.run(self.scanner, group.sessions)
-            hits += found
-            outcomes += became
-        _refuse_failed(self.scanner, outcomes, sessions)
-        return hits
 
     def _moved(self, wanted: Mapping[date, list[str]], less: int, more: int) -> list[Difference]:
         """What is another with more history, for these symbols."""
@@ -191,6 +206,45 @@ class _SqlCheck:
             for name in self.names
             if not is_same(one.get(name), other.get(name), SQL_RELATIVE, absolute)
         ]
+
+
+def _replayed(
+    pipeline: Pipeline, scanners: Sequence[SqlScanner], sessions: Sequence[date], sampled: Sequence[date]
+) -> list[Check | ScannerError]:
+    """Steps 1 and 3 for scanners in SQL, on benches that they share; for each what was found, or why it fails."""
+    history = asked_by(scanners).history_sessions
+    whole = _run_together(pipeline, scanners, make_groups(pipeline.calendar, sessions, history))
+    alone: dict[str, list[Hit]] = {one.name: [] for one in scanners}
+    with pipeline.monitor.stage("replay", len(sampled), "sessions") as stage:
+        for session in sampled:
+            groups = make_groups(pipeline.calendar, [session], history)
+            for name, (hits, _) in _run_together(_seen_at(pipeline, session), scanners, groups).items():
+                alone[name] += hits
+            stage.advance(1)
+    found: list[Check | ScannerError] = []
+    for scanner in scanners:
+        hits, outcomes = whole[scanner.name]
+        compared = [hit for hit in hits if hit.session in sampled]
+        try:
+            _refuse_failed(scanner, outcomes, len(sessions))
+        except ScannerError as error:
+            found.append(error)
+            continue
+        look_ahead = compare(compared, alone[scanner.name])
+        found.append(Check(scanner, list(sessions), list(sampled), None, len(compared), look_ahead))
+    return found
+
+
+def _run_together(
+    pipeline: Pipeline, scanners: Sequence[SqlScanner], groups: Iterable[Group]
+) -> dict[str, tuple[list[Hit], list[Outcome]]]:
+    ran: dict[str, tuple[list[Hit], list[Outcome]]] = {one.name: ([], []) for one in scanners}
+    for group, bench, _ in benches(pipeline.store, groups, scanners, rules_of(pipeline)):
+        for scanner in scanners:
+            hits, outcomes = bench.run(scanner, group.sessions)
+            ran[scanner.name][0].extend(hits)
+            ran[scanner.name][1].extend(outcomes)
+    return ran
 
 
 @dataclass

@@ -20,6 +20,7 @@ from scan_pipeline.defs.jobs import (
 from scan_pipeline.defs.partitions import session_partitions
 from scan_pipeline.defs.python_scanners import PYTHON_SCAN, build_python_assets
 from scan_pipeline.defs.resources import Pipelines
+from scan_pipeline.defs.scanner_checks import no_look_ahead
 from scan_pipeline.defs.scripts import build_script_assets, shards_in_processes
 from scan_pipeline.progress import Display
 from scan_pipeline.scanners.python.library import find_python_scanners
@@ -46,6 +47,7 @@ def build_definitions(
         assets += build_script_assets(partitions, scripts) + build_python_assets(partitions, in_python)
     return dg.Definitions(
         assets=assets,
+        asset_checks=[no_look_ahead],
         jobs=jobs,
         schedules=[build_schedule(calendar), build_intraday_schedule(pipelines)],
         sensors=build_sensors(pipelines, jobs),

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from scan_pipeline.defs.config import PROVISIONAL_TAG
 from scan_pipeline.defs.python_scanners import PYTHON_RESULTS, PYTHON_SCAN, build_python_sensors
 from scan_pipeline.defs.resources import Pipelines
+from scan_pipeline.defs.scanner_checks import NO_LOOK_AHEAD, SCANNER_CHECKS
 from scan_pipeline.defs.scripts import GROUP, shards_in_processes
 from scan_pipeline.errors import ScanPipelineError
 from scan_pipeline.pipeline import Pipeline
@@ -49,7 +50,8 @@ def build_jobs(*, has_scripts: bool, has_python: bool = False) -> "list[AssetJob
             description=description,
         )
 
-    market = dg.AssetSelection.groups("market")
+    # Checking scanners takes longer than a night: it is a job of its own.
+    market = dg.AssetSelection.groups("market") - dg.AssetSelection.checks(NO_LOOK_AHEAD)
     jobs = [
         job(NIGHTLY_SCAN, market, 0.5, "One session, from its bars to ranked hits."),
         job(BACKFILL, market, 4, "A range of sessions in a single run, each stage in one pass."),
@@ -77,6 +79,14 @@ def build_jobs(*, has_scripts: bool, has_python: bool = False) -> "list[AssetJob
                 }
             },
             tags={PROVISIONAL_TAG: "true"},
+        )
+    )
+    jobs.append(
+        job(
+            SCANNER_CHECKS,
+            dg.AssetSelection.checks(NO_LOOK_AHEAD),
+            1,
+            "All scanners over the last quarter that was screened: does any look ahead? Nothing is stored.",
         )
     )
     if has_scripts:

@@ -20,6 +20,8 @@ class Pipelines:
     display: Display | None = None
     clock: Callable[[], datetime] = utc_now
 
-    def for_step(self, context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Pipeline:
+    def for_step(
+        self, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
+    ) -> Pipeline:
         """A pipeline that speaks through the step's log."""
         return Pipeline(self.settings, Monitor(log=context.log.info, display=self.display), self.clock)
