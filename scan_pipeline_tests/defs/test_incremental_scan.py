@@ -16,7 +16,7 @@ from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.settings import Settings
 from scan_pipeline.store.bars import hash_bars
 from scan_pipeline_tests.conftest import SettingsFactory
-from scan_pipeline_tests.defs.test_runs import latest, run
+from scan_pipeline_tests.defs.test_runs import failure_text, latest, run
 from scan_pipeline_tests.scans import write_scanner
 
 NIGHTS = [date(2025, 3, 18), date(2025, 3, 19), date(2025, 3, 20)]
@@ -110,3 +110,37 @@ def test_the_sensor_heeds_scanners_and_limits(settings: Settings, instance: dg.D
 
 def test_the_sensor_says_why_it_cannot_look(settings_for: SettingsFactory, instance: dg.DagsterInstance) -> None:
     assert not tick(settings_for(), instance).run_requests
+
+
+def test_parameters_of_a_run_are_given_in_the_launchpad_and_hold_for_it_alone(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    write_scanner(
+        Pipeline(settings),
+        "averaged",
+        "-- param: bars = 5\n-- param: least = 0.5\n"
+        "select session, symbol, close from features where close > $least * ta.sma(close, $bars)",
+    )
+    night = NIGHTS[-1]
+
+    def stored() -> list[tuple[Any, ...]]:
+        with Pipeline(settings).store.read() as connection:
+            return connection.execute(
+                "select code_version, ok, hits from scanner_outcomes where scanner = 'averaged' and session = ?",
+                [night],
+            ).fetchall()
+
+    assert run(settings, instance, "incremental_scan", night, **INCREMENTAL).success
+    before = stored()
+    given = {"incremental": True, "parameters": {"averaged": {"bars": 9, "least": 1.01}}}
+    assert run(settings, instance, "incremental_scan", night, scan_results={"config": given}).success
+    ((version, ok, hits),) = stored()
+    assert ok, "a number of bars stays whole on its way through Dagster"
+    assert version != before[0][0]
+    assert hits < before[0][2]
+    assert run(settings, instance, "incremental_scan", night, **INCREMENTAL).success
+    assert stored() == before
+    wrong = {"parameters": {"averaged": {"bar": 9}}}
+    failed = run(settings, instance, "incremental_scan", night, scan_results={"config": wrong})
+    assert not failed.success
+    assert "Did you mean bars" in failure_text(failed)
