@@ -154,7 +154,7 @@ def _prepare(scanner: SqlScanner) -> Prepared:
     except ScannerError as error:
         raise ScannerError(f"{scanner.path}, {error}") from error
     node = _parse(scanner, text)
-    tables = tables_of(node)
+    tables = tables_of(node, TABLES)
     for table, position in tables.items():
         if table not in TABLES:
             raise ScannerError(
@@ -166,6 +166,7 @@ def _prepare(scanner: SqlScanner) -> Prepared:
             f"{_place(scanner, text, position)}: {name} comes out differently every time, and a session's hits must "
             "not. Leave it out; `session` is the day that is scanned."
         )
+    _refuse_rank(scanner, rank)
     called = _called(scanner, text, node)
     node = with_columns(node, {place: feature.name for place, feature in called.items()})
     always = {one.name for one in catalogue.CORE}
@@ -225,6 +226,27 @@ def _parse(scanner: SqlScanner, text: str) -> dict[str, Any]:
         raise ScannerError(f"{scanner.path}: {tree['error_message']}. Write it as a plain select.")
     node: dict[str, Any] = tree["statements"][0]["node"]
     return node
+
+
+def _refuse_rank(scanner: SqlScanner, rank: str) -> None:
+    """Raises ScannerError for a rank that looks at anything but the hits. Where it is no SQL, the bench will say so."""
+    if not rank:
+        return
+    select = f"select row_number() over (order by {rank})"
+    ((serialized,),) = _parser().execute("select json_serialize_sql(?)", [select]).fetchall()
+    tree = json.loads(serialized)
+    if tree["error"]:
+        return
+    for table in tables_of(tree["statements"]):
+        raise ScannerError(
+            f"{scanner.path}, the header line `-- rank:`: it reads the table {table}. A rank is made of columns that "
+            "the select returns: add one."
+        )
+    if found := unrepeatable(tree["statements"]):
+        raise ScannerError(
+            f"{scanner.path}, the header line `-- rank:`: {found[0]} comes out differently every time, and a session's "
+            "hits must not. Leave it out."
+        )
 
 
 def _without_end(text: str) -> str:

@@ -30,9 +30,15 @@ UNREPEATABLE = {
     "transaction_timestamp", "txid_current", "uuid", "uuidv4", "uuidv7",
 }  # fmt: skip
 
+#: Those of them that are called without brackets. Any other word is a name: `from features today`.
+UNREPEATABLE_WORDS = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
 
-def tables_of(node: Any) -> dict[str, int]:
-    """The tables that a syntax tree reads, and where in the text; those that it defines itself (`with`) left out."""
+
+def tables_of(node: Any, known: Container[str] = ()) -> dict[str, int]:
+    """The tables that a syntax tree reads, and where in the text; those that it defines itself (`with`) left out.
+
+    One that is `known` stays: `with universe as (select * from universe where …)` reads it.
+    """
     named: dict[str, int] = {}
     defined: set[str] = set()
 
@@ -54,17 +60,18 @@ def tables_of(node: Any) -> dict[str, int]:
                 walk(one)
 
     walk(node)
-    return {name: position for name, position in named.items() if name not in defined}
+    return {name: position for name, position in named.items() if name in known or name not in defined}
 
 
 def unrepeatable(part: Any) -> tuple[str, int] | None:
     """The first thing in a syntax tree that depends on chance or the clock, and where in the text."""
     found = None
     if isinstance(part, dict):
-        names = [part.get("function_name"), *(part.get("column_names") or [])]
-        for name in names:
-            if isinstance(name, str) and name.lower() in UNREPEATABLE:
-                return f"{name}{'()' if part.get('function_name') else ''}", part.get("query_location", 0)
+        called, columns = part.get("function_name"), part.get("column_names") or []
+        if isinstance(called, str) and called.lower() in UNREPEATABLE:
+            return f"{called}()", part.get("query_location", 0)
+        if len(columns) == 1 and columns[0].lower() in UNREPEATABLE_WORDS:
+            return columns[0], part.get("query_location", 0)
         sample = part.get("sample")
         if sample and not sample["repeatable"]:
             return "a sample without `repeatable`", 0
@@ -120,7 +127,8 @@ def _is_table(table: dict[str, Any], names: Container[str]) -> bool:
 def columns_of(node: Any) -> list[str]:
     """The names of all columns in a syntax tree, small letters, without their tables, each once.
 
-    A name that a select gives to an expression of its own is left out: there, that expression is meant.
+    A name that a select gives to an expression of its own is left out: there, that expression is meant. Not so where
+    the expression itself is made of it: `round(macd, 2) as macd` reads a column.
     """
     found: dict[str, None] = {}
     given: set[str] = set()
@@ -132,7 +140,7 @@ def columns_of(node: Any) -> list[str]:
         elif isinstance(part, dict):
             if part.get("class") == "COLUMN_REF":
                 found[part["column_names"][-1].lower()] = None
-            elif part.get("alias"):
+            elif part.get("alias") and part["alias"].lower() not in columns_of(part | {"alias": ""}):
                 given.add(part["alias"].lower())
             for one in part.values():
                 walk(one)

@@ -46,6 +46,34 @@ def test_a_name_that_the_select_gives_itself_is_no_feature(ready: Ready) -> None
     assert one.cross_sectional == ()
 
 
+def test_a_feature_that_is_worked_on_may_keep_its_name(ready: Ready) -> None:
+    one = ready(f"{HEAD}, round(macd, 2) as macd, 100 - rs_rating as rs_rating from features where macd > 0")
+    assert [feature.name for feature in one.features] == ["macd"]
+    assert one.cross_sectional == ("rs_rating",)
+
+
+def test_a_part_of_a_table_may_have_the_name_of_the_table(ready: Ready) -> None:
+    one = ready(
+        f"with universe as (select * from universe where type = 'CS') {HEAD} from features join universe "
+        "using (session, symbol)"
+    )
+    assert one.tables == {"features", "universe"}
+
+
+def test_a_name_is_not_taken_for_a_clock(ready: Ready) -> None:
+    assert ready("select today.session, today.symbol, 1 as now from features today where now = 1").statement
+    for clock in ("today()", "current_date", "now()"):
+        with pytest.raises(ScannerError, match="comes out differently every time"):
+            ready(f"{HEAD} from features where session < {clock}")
+
+
+def test_a_rank_looks_at_the_hits_alone(ready: Ready) -> None:
+    for rank, words in [("(select max(close) from features) - close", "the table features"), ("random()", "random")]:
+        with pytest.raises(ScannerError, match=words):
+            ready(f"-- rank: {rank}\n{HEAD}, close from features")
+    assert ready(f"-- rank: abs(close - 3) desc nulls last, symbol\n{HEAD}, close from features").rank
+
+
 def test_a_call_of_an_indicator_becomes_a_column_on_the_same_line(ready: Ready) -> None:
     one = ready(f"{HEAD}, 'é' as e,\n  ta.rsi(close,\n    timeperiod := 7) as r\nfrom features where TA.RSI(7) < 30")
     (feature,) = one.features
