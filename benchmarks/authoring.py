@@ -3,7 +3,7 @@
     python benchmarks/authoring.py [--quick] [--json FILE]
 
 The input is the real feed beside the checkout (`../shared/market/feed`), or the demo market where it is absent.
-`--quick` takes a small demo market and one turn: its figures are not for comparing.
+`--quick` takes a small demo market, 60 sessions and one turn: its figures are not for comparing.
 
 *The same indicators.* 18 columns that TA-Lib, vectorbt and pandas all have (`_authoring_yardsticks.COLUMNS`), by each
 of them and by our engine, on the same bars of all symbols. What is timed is the same for all: it begins with the bars
@@ -42,17 +42,18 @@ GOALS = {"talib": ">= 0.8", "talib_bare": "", "vectorbt": ">= 1.5", "pandas": ">
 
 @dataclass(frozen=True)
 class Plan:
-    """Turns of the same indicators; runs of everything, for one session and for the range."""
+    """Turns of the same indicators; runs of everything, for one session and for the range of so many."""
 
     market: Market
+    sessions: int
     turns: int
     short: int
     long: int
     make_environment: bool
 
 
-FULL = Plan(NIGHTLY_FULL, turns=5, short=3, long=3, make_environment=True)
-QUICK = Plan(NIGHTLY_QUICK, turns=1, short=1, long=1, make_environment=False)
+FULL = Plan(NIGHTLY_FULL, RANGE_SESSIONS, turns=9, short=3, long=3, make_environment=True)
+QUICK = Plan(NIGHTLY_QUICK, 60, turns=1, short=1, long=1, make_environment=False)
 
 
 def measure(plan: Plan, folder: Path, report: Report) -> None:
@@ -65,7 +66,7 @@ def measure(plan: Plan, folder: Path, report: Report) -> None:
         bench.feed = folder / "market" / "feed"
         bench.workload("market", bench.feed.parent, plan.market.demo_symbols, cache, data=cache.parent)
     sessions: list[str] = bench.workload("sessions", data=cache.parent).said["sessions"]
-    first, last = sessions[-min(RANGE_SESSIONS, len(sessions))], sessions[-1]
+    first, last = sessions[-min(plan.sessions, len(sessions))], sessions[-1]
     say("filling the store")
     filled = folder / "filled"
     shutil.copytree(cache, filled / "cache")
