@@ -19,10 +19,11 @@ def headline(one: Check) -> str:
     """What was found, in a sentence or two."""
     span = f"{one.sessions[0]} to {one.sessions[-1]}"
     if one.is_clean:
+        hits = "the one hit is" if one.hits == 1 else f"{one.hits:,} hits are"
         symbols = "" if one.symbols is None else f" on {one.symbols:,} symbols"
         return (
-            f"no look-ahead found in {len(one.sampled):,} sessions of {span}{symbols}: {one.hits:,} hits are the same "
-            "without later bars" + _said_of_history(one)
+            f"no look-ahead found in {len(one.sampled):,} sessions of {span}{symbols}: {hits} the same without "
+            "later bars" + _said_of_history(one)
         )
     found = []
     if one.look_ahead:
