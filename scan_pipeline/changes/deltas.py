@@ -127,7 +127,7 @@ def compute_deltas(
     held against, where scanners ask for that. `data_version` is that of what a scan would read now, `code_versions`
     those of the scanners by name. `are_features_kept`: whether the cache has all features that scanners ask for.
     """
-    cached_run_id = _cached_run(connection, session)
+    cached_run_id = cached_run(connection, session)
     same_data, same_scanners = _what_is_the_same(connection, session, data_version, code_versions)
     connection.execute("delete from incremental_deltas where session = ?", [session])
     given = {
@@ -174,7 +174,7 @@ def read_standing(connection: Connection, session: date, data_version: str) -> d
             where session = $session and data_version = $data_version and screen and not rescan
                 and cached_run_id = $cached_run_id
             """,
-            {"session": session, "data_version": data_version, "cached_run_id": _cached_run(connection, session)},
+            {"session": session, "data_version": data_version, "cached_run_id": cached_run(connection, session)},
         ).fetchall()
     )
 
@@ -182,7 +182,7 @@ def read_standing(connection: Connection, session: date, data_version: str) -> d
 def is_scanned(connection: Connection, session: date, data_version: str, code_versions: Mapping[str, str]) -> bool:
     """Whether the last scan of the session read this data, ran these scanners, and is what a scan would give now."""
     return (
-        _cached_run(connection, session) is not None
+        cached_run(connection, session) is not None
         and all(_what_is_the_same(connection, session, data_version, code_versions))
         and marks_stand(connection, session)
     )
@@ -227,7 +227,7 @@ def keep_fingerprints(
     connection.execute("drop table current_fingerprints")
 
 
-def _cached_run(connection: Connection, session: date) -> str | None:
+def cached_run(connection: Connection, session: date) -> str | None:
     """The run whose scan of the session is cached, if its features were computed by the same code."""
     row = connection.execute(
         "select any_value(run_id) from scan_fingerprints where session = ? and engine = ?",

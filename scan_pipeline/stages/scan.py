@@ -6,7 +6,8 @@
     (`standing.py`). What the others read of the cached features is put beside the new ones.
 3.  With the store free: each of the others on the bench, on all symbols' features.
 4.  In one transaction: hits, outcomes, the newest features, and the fingerprints of what these were computed from.
-    Whoever is killed leaves the old results or the new ones.
+    Whoever is killed leaves the old results or the new ones. Where another scan has replaced what was found to stand,
+    all begins anew.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from scan_pipeline.changes.deltas import is_scanned, keep_fingerprints, read_standing
+from scan_pipeline.changes.deltas import cached_run, is_scanned, keep_fingerprints, read_standing
 from scan_pipeline.features import market_context
 from scan_pipeline.features.rules import PlanRules, ScoreWeights
 from scan_pipeline.hits import Hit, Outcome
@@ -33,7 +34,7 @@ from scan_pipeline.store.connection import Connection, Store
 from scan_pipeline.store.features import keep_features, kept_columns, kept_sessions
 from scan_pipeline.store.history import data_versions, provisional_at
 from scan_pipeline.store.market_context import read_market_context, replace_market_context
-from scan_pipeline.store.results import publish, read_results, replace_hits, write_aside
+from scan_pipeline.store.results import publish, read_results, replace_hits, unpublished, write_aside
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def scan_group(
 ) -> list[ScannedSession]:
     """Replace and publish the hits of the group's sessions; what became of each, oldest first."""
     code_versions = versions_of_code(scanners, rules.score, rules.plan, rules.benchmark)
+    whole = group
     done: list[ScannedSession] = []
     todo, standing = group.sessions, Standing()
     stored: dict[date, tuple[list[Hit], list[Outcome]]] = {}
@@ -102,6 +104,9 @@ def scan_group(
             if incremental:
                 done = list(_as_scanned(connection, group, versions, held, provisional, code_versions))
                 todo = [one for one in group.sessions if one not in {scanned.session for scanned in done}]
+                files = write_aside(connection, unpublished(connection, [one.session for one in done], results_dir),
+                                    results_dir)  # fmt: skip
+                publish(files)
             if not todo:
                 return done
             group = Group(todo, group.window, group.start, group.following)
@@ -109,6 +114,7 @@ def scan_group(
             if incremental and wanted.names <= kept_columns(connection):
                 standing = {one: read_standing(connection, one, versions[one]) for one in todo}
                 stored = {one: read_results(connection, one) for one in todo if standing[one]}
+            caches = {one: cached_run(connection, one) for one in todo if standing.get(one)}
             bench = stack.enter_context(Bench(rules.scanner_seconds, rules.max_hits))
             computed = filling.add_computed(
                 bench, connection, group, wanted, standing, batch_symbols=rules.batch_symbols,
@@ -130,14 +136,18 @@ def scan_group(
             outcomes += became
     now = datetime.now(UTC).replace(tzinfo=None)
     with store.write() as connection:
-        changes = replace_hits(
-            connection, todo, hits, outcomes, code_versions, versions, standing, untouched, provisional, now, run_id
-        )
-        keep_features(connection, todo, computed.kept, kept, standing, rules.keep_sessions)
-        replace_market_context(connection, context, versions, run_id)
-        benchmark = rules.benchmark if wanted.needs_benchmark else None
-        _keep_fingerprints(connection, group, versions, standing, benchmark, now, run_id)
-        files = write_aside(connection, todo, results_dir)
+        is_overtaken = any(cached_run(connection, one) != run for one, run in caches.items())
+        if not is_overtaken:
+            changes = replace_hits(
+                connection, todo, hits, outcomes, code_versions, versions, standing, untouched, provisional, now, run_id
+            )
+            keep_features(connection, todo, computed.kept, kept, standing, rules.keep_sessions)
+            replace_market_context(connection, todo, context, versions, run_id)
+            benchmark = rules.benchmark if wanted.needs_benchmark else None
+            _keep_fingerprints(connection, group, versions, standing, benchmark, now, run_id)
+            files = write_aside(connection, todo, results_dir)
+    if is_overtaken:
+        return scan_group(store, whole, scanners, rules, results_dir, run_id, incremental=incremental)
     publish(files)
     by_session = {row[0]: dict(zip(market_context.COLUMNS[1:], row[1:], strict=True)) for row in context}
     for session, (hits_before, outcomes_before) in stored.items():
@@ -191,6 +201,8 @@ def _as_scanned(
         if not is_scanned(connection, session, versions[session], code_versions):
             continue
         hits, outcomes = read_results(connection, session)
+        if any(outcome.hits is None for outcome in outcomes):
+            continue  # a scanner that failed, for lack of time maybe, is tried again
         row = connection.execute(
             "select count(*) from prefiltered_symbols where passed and session = ?", [session]
         ).fetchone()

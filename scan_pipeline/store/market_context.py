@@ -59,17 +59,19 @@ def read_closes(connection: Connection, windows: Mapping[date, SessionArray]) ->
 
 
 def replace_market_context(
-    connection: Connection, rows: Sequence[Sequence[Any]], data_versions: Mapping[date, str], run_id: str
+    connection: Connection,
+    sessions: Sequence[date],
+    rows: Sequence[Sequence[Any]],
+    data_versions: Mapping[date, str],
+    run_id: str,
 ) -> None:
-    """Replace the rows of these sessions. Must run in a write transaction.
+    """Replace the rows of these sessions; one of which nothing is known has none. Must run in a write transaction.
 
     `rows`: values in the order of `features.market_context.COLUMNS`, the session first, as its select gives them.
     """
+    connection.execute("delete from market_context where session in (select unnest(?::DATE[]))", [list(sessions)])
     if not rows:
         return
-    connection.execute(
-        "delete from market_context where session in (select unnest(?::DATE[]))", [[row[0] for row in rows]]
-    )
     columns: dict[str, Any] = {"data_version": np.array([data_versions[row[0]] for row in rows], dtype=object)}
     casts = ["data_version", "$run_id as run_id"]
     for place, column in enumerate(one for one in MARKET_CONTEXT.columns if one.name in COLUMNS):

@@ -201,6 +201,26 @@ def write_aside(connection: Connection, sessions: Sequence[date], folder: Path) 
     return paths
 
 
+def unpublished(connection: Connection, sessions: Sequence[date], folder: Path) -> list[date]:
+    """Those of the sessions whose published file is missing or older than the hits: its writer was ended before."""
+    columns = "scanner, symbol, rank, run_id"
+    found = []
+    for session in sessions:
+        path = folder / f"{session}.parquet"
+        if path.exists():
+            target = str(path).replace("'", "''")
+            hits = f"select {columns} from scan_results where session = date '{session}'"
+            ((others,),) = connection.execute(
+                f"with hits as ({hits}), published as (select {columns} from read_parquet('{target}')) select "
+                "(select count(*) from (from hits except all from published)) "
+                "+ (select count(*) from (from published except all from hits))"
+            ).fetchall()
+            if not others:
+                continue
+        found.append(session)
+    return found
+
+
 def publish(paths: Mapping[Path, Path]) -> None:
     """Put the files that `write_aside` wrote in place, each atomically."""
     for aside, path in paths.items():

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from scan_pipeline.changes.deltas import Deltas
 from scan_pipeline.pipeline import Pipeline
+from scan_pipeline.scanners.sql import Bench
 from scan_pipeline.screening.limits import ScreenLimits
 from scan_pipeline.settings import Settings
 from scan_pipeline.store.bars import hash_bars
@@ -244,6 +245,51 @@ def test_a_session_with_other_results_is_stale_and_a_rerun_mends_it(pipeline: Pi
     assert pipeline.stale_sessions() == []
     write_scanner(pipeline, "mine", SCANNERS["mine"].format(edit=50))
     assert pipeline.stale_sessions() == SESSIONS
+
+
+def test_a_scanner_that_failed_is_tried_again(pipeline: Pipeline, settings_at: SettingsFactory) -> None:
+    few = Pipeline(replace(pipeline.settings, max_hits=2))
+    list(few.scan(SESSIONS, "too few"))
+    failed = "select count(*) from scanner_outcomes where scanner = 'mine' and not ok"
+    assert query(few, failed) == [(len(SESSIONS),)]
+    rerun(pipeline)  # with as many hits as the message asks for
+    assert query(pipeline, failed) == [(0,)]
+    assert results(pipeline) == full_scan_of(pipeline, settings_at)
+
+
+def test_hits_that_were_not_published_for_their_writer_was_killed_are_published(pipeline: Pipeline) -> None:
+    paths = [pipeline.settings.results_dir / f"{session}.parquet" for session in SESSIONS]
+    rerun(pipeline)
+    before = [path.read_bytes() for path in paths]
+    paths[0].unlink()
+    shutil.copy(paths[2], paths[1])
+    rerun(pipeline)
+    assert [path.read_bytes() for path in paths] == before
+
+
+def test_a_scan_that_another_overtakes_begins_anew(
+    pipeline: Pipeline, settings_at: SettingsFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cached features, and the hits that it found to stand, are the other's by then."""
+    one, *_, two = symbols(pipeline)
+    close_fence, others = Bench.close_fence, [True]
+
+    def overtaken(bench: Bench) -> None:
+        if others:
+            others.clear()
+            revise(pipeline, [two], LAST, 3.0)
+            write_scanner(pipeline, "more", "select session, symbol from features where adx_14 > 20 and rsi_2 > 10")
+            for session in SESSIONS:
+                list(pipeline.scan([session], "another"))
+            (pipeline.settings.scanners_dir / "more.sql").unlink()
+        close_fence(bench)
+
+    revise(pipeline, [one], SESSIONS[0], 1.01)
+    pipeline.find_changes(SESSIONS, "again")
+    monkeypatch.setattr(Bench, "close_fence", overtaken)
+    list(pipeline.scan(SESSIONS, "again", incremental=True))
+    assert not others
+    assert results(pipeline) == full_scan_of(pipeline, settings_at)
 
 
 # Random histories. Each step is something that happens to a store between two scans.

@@ -103,9 +103,10 @@ def stored(store: Store, *sessions: date) -> list[dict[str, Any]]:
         return read_market_context(connection, sessions)
 
 
-def replace(store: Store, rows: Sequence[tuple[Any, ...]], run_id: str = "run") -> None:
+def replace(store: Store, rows: Sequence[tuple[Any, ...]], run_id: str = "run", sessions: Sequence[date] = ()) -> None:
+    days = sessions or [row[0] for row in rows]
     with store.write() as connection:
-        replace_market_context(connection, rows, {session: f"data of {session}" for session in DAYS}, run_id)
+        replace_market_context(connection, days, rows, {session: f"data of {session}" for session in DAYS}, run_id)
 
 
 def test_a_row_is_read_as_it_was_kept(store: Store) -> None:
@@ -121,6 +122,8 @@ def test_a_session_s_row_is_replaced_and_the_others_stand(store: Store) -> None:
     replace(store, [row(MON, trend="up"), row(TUE, trend="up")])
     replace(store, [row(TUE, trend="down")], "later")
     replace(store, [])
+    replace(store, [row(WED, trend="up")])
+    replace(store, [], sessions=[WED])  # of which nothing is known any more
     assert [(one["session"], one["trend"], one["run_id"]) for one in stored(store, *DAYS)] == [
         (MON, "up", "run"),
         (TUE, "down", "later"),
