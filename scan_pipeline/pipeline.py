@@ -5,23 +5,30 @@ The algorithm of a night for session T, each step an asset of the same name in `
 1.  `record_splits`: add the provider's split events to ours, with the day each was known.      store/reference.py
 2.  `ingest`: take T's bars in, as traded. Named rules reject what is no bar; the rest replaces T. store/bars.py
     While T is open, `ingest_provisional`: its bars so far, from one call, until the night replaces
-    them. What is made of them is marked, and T is not held.
+    them. What is made of them is marked, and T is not held. From a vendor that charges by the
+    symbol, `stages/refresh.py` chooses whom to ask for; the others' bars stand.
 3.  `build_universe`: who could trade on T, from what was known on T.                            store/reference.py
 4.  `screen`: for every symbol of the universe, measure volume and price over its last bars,
     split-adjusted as known on T, and decide whether it is worth scanning, and why not.          screening/screen.py
 5.  `find_changes`: for every symbol, what changed since the session was last scanned, and whether
     it is scanned again.                                                                         changes/deltas.py
 6.  `scan`: for the symbols that passed (incremental: those alone that step 5 names; the others' features are cached)
-    a.  read a year of bars, lay them out series by series, apply splits                         features/bars.py
-    b.  compute the features at T                                                                features/catalogue.py
-    c.  run every scanner on them, each behind its own fence                                     scanners/sql.py
-    d.  replace T's hits, and publish them.                                                      store/results.py
+    a.  see what the scanners ask for, and so how much history is read                           scanners/preparing.py
+    b.  read the bars, lay them out series by series, apply splits                               features/bars.py
+    c.  compute the features at T that are asked for                                             features/catalogue.py
+    d.  put beside them what is cached, the columns that compare symbols, the market's context   stages/filling.py
+    e.  run every scanner on them, each behind its own fence (incremental: those alone whose
+        hits could be others, `stages/standing.py`)                                              scanners/sql.py
+    f.  replace T's hits, and publish them.                                                      store/results.py
+7.  Scanners in Python, in worker processes on slices of the symbols.                            python_pipeline.py
 
 A range of sessions goes through the same functions in one pass. Sessions that read history from the same start
 (`Calendar.history_start`) are worked on together: the bars are read and laid out once for all of them. Symbols are
 worked on in batches, whose size bounds memory.
 
-This is the only room that joins the layers. It knows no Dagster: `defs/` calls it, and so can a notebook.
+This room joins the layers, with those beside it: `script_pipeline.py` (users' scripts), `python_pipeline.py`,
+`authoring_pipeline.py` (trying a scanner), `checking_pipeline.py` (looking for look-ahead). They know no Dagster: `defs/`
+calls them, and so can a notebook.
 """
 
 from collections import Counter
