@@ -27,8 +27,8 @@ A range of sessions goes through the same functions in one pass. Sessions that r
 worked on in batches, whose size bounds memory.
 
 This room joins the layers, with those beside it: `script_pipeline.py` (users' scripts), `python_pipeline.py`,
-`authoring_pipeline.py` (trying a scanner), `checking_pipeline.py` (looking for look-ahead). They know no Dagster: `defs/`
-calls them, and so can a notebook.
+`authoring_pipeline.py` (trying a scanner), `checking_pipeline.py` (looking for look-ahead). They know no Dagster:
+`defs/` calls them, and so can a notebook.
 """
 
 from collections import Counter
