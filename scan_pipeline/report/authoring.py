@@ -105,7 +105,7 @@ def print_trial(console: Console, trial: Trial, names: Mapping[str, str | None],
         shown = [hit for hit in trial.hits if hit.session == found[-1]]
         rows = [
             {"scanner": scanner.name, "rank": hit.rank, "symbol": hit.symbol, "name": names.get(hit.symbol),
-             "details": _details(hit.details)}
+             "details": _details(hit.details), "stale_since": None}
             for hit in shown
         ]  # fmt: skip
         console.print(f"Hits of {found[-1]}:")
