@@ -227,6 +227,8 @@ ODD_SCANNERS = {
     "select session, symbol from all_features join first using (session)",
     "bars of a symbol that splits": "select f.session, f.symbol, count(*) as n, max(b.high) as high "
     "from features f, bars b where b.symbol = f.symbol group by all",
+    "bars alone": "select session, symbol, close from bars where session = date '{day}'",
+    "bars of all sessions": "select session, symbol, close from bars where close > 10",
     "last bars": "select symbol, max(session) as session from bars group by symbol",
     "first rows": "select session, symbol from features limit 5",
     "row numbers": "select session, symbol, row_number() over () as n from features",
@@ -249,6 +251,20 @@ def test_a_scanner_however_written_gives_a_range_what_it_gives_its_nights(
     night_by_night(twins[1], sessions, LIBERAL, scanners[1:])
     for table in ("scan_results", "scanner_outcomes"):
         assert content(twins[0], table, sessions) == content(twins[1], table, sessions)
+
+
+def test_what_other_scanners_ask_for_does_not_lengthen_the_bars_that_a_scanner_sees(
+    twins: tuple[Pipeline, Pipeline], tmp_path: Path
+) -> None:
+    sessions = [date(2025, 9, 24)]
+    counts, asks_more = tmp_path / "counts.sql", tmp_path / "asks_more.sql"
+    counted = "select symbol, count(*) as n from bars group by all"
+    counts.write_text(f"select session, symbol, n from features join ({counted}) using (symbol)")
+    asks_more.write_text("select session, symbol from features where ta.sma(close, 400) > 0")
+    in_one_pass(twins[0], sessions, LIBERAL, [read_scanner(counts)])
+    in_one_pass(twins[1], sessions, LIBERAL, [read_scanner(counts), read_scanner(asks_more)])
+    hits = "select symbol, details from scan_results where scanner = 'counts' and session = ? order by 1"
+    assert query(twins[0], hits, *sessions) == query(twins[1], hits, *sessions) != []
 
 
 def test_sums_over_a_session_are_the_same_to_the_last_bit_in_a_pass_of_any_size(tmp_path: Path) -> None:

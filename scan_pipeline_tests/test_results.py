@@ -12,7 +12,7 @@ import pytest
 from scan_pipeline.features.catalogue import CORE
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.store.connection import Store
-from scan_pipeline.store.results import keep_features
+from scan_pipeline.store.features import keep_features
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scans import change, content, copy_of, prepare, query, write_scanner
 
@@ -157,7 +157,8 @@ def test_kept_features_are_those_of_the_symbols_that_passed_the_screen(pipeline:
     passed = query(pipeline, "select session, symbol from prefiltered_symbols where passed order by all")
     assert query(pipeline, "select session, symbol from features order by all") == passed
     names = [name for (name,) in query(pipeline, "select column_name from (describe features)")]
-    assert names == ["session", "symbol", *(one.name for one in CORE)]
+    assert names[: len(CORE) + 2] == ["session", "symbol", *(one.name for one in CORE)]
+    assert {"sma_150", "rs_rating"} <= set(names)  # which built-in scanners ask for
 
 
 def test_scanning_a_session_again_replaces_its_kept_features(pipeline: Pipeline) -> None:
@@ -174,10 +175,11 @@ def test_a_session_on_which_nothing_passes_any_more_keeps_no_features(pipeline: 
 
 
 def test_the_kept_features_follow_the_catalogue(pipeline: Pipeline) -> None:
-    change(pipeline, "alter table features rename column sma_20 to sma_21")
+    change(pipeline, "alter table kept_features rename column sma_20 to sma_21")
     list(pipeline.scan(SESSIONS[-2:], "second"))
     names = [name for (name,) in query(pipeline, "select column_name from (describe features)")]
-    assert names == ["session", "symbol", *(one.name for one in CORE)]
+    assert names[: len(CORE) + 2] == ["session", "symbol", *(one.name for one in CORE)]
+    assert {"sma_150", "rs_rating"} <= set(names)  # which built-in scanners ask for
     assert kept(pipeline) == SESSIONS[-2:]
 
 
@@ -187,8 +189,12 @@ def test_features_are_kept_though_nothing_passed_on_the_first_session(tmp_path: 
     day = (second - date(1970, 1, 1)).days
     nothing = {"session": np.empty(0, np.int32), "symbol": np.empty(0, object), "close": np.empty(0)}
     one = {"session": np.array([day], np.int32), "symbol": np.array(["SPY"], object), "close": np.array([563.5])}
+
+    def compared(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+        return {"session": rows["session"], "symbol": rows["symbol"], "score": rows["close"] * 0}
+
     for session, rows in ((first, nothing), (second, one)):
         with store.write() as connection:
-            keep_features(connection, [session], rows, 5)
+            keep_features(connection, [session], rows, compared(rows), {}, 5)
     with store.read() as connection:
-        assert connection.execute("from features").fetchall() == [(second, "SPY", 563.5)]
+        assert connection.execute("from features").fetchall() == [(second, "SPY", 563.5, 0.0)]

@@ -79,11 +79,14 @@ def add_computed(
         is_kept = np.isin(rows["session"], kept_days)
         kept.append({name: values[is_kept] for name, values in rows.items()})
         if reads_bars:
+            # What others ask for does not lengthen the history that a scanner looks at.
+            counts = block.session >= block.counts_from
+            of = series[counts]
             bench.add(
                 "bars",
-                {"session": days[block.session], "symbol": names[block.symbol[series]],
-                 "valid_from": days[block.valid_from[series]], "valid_to": days[block.valid_to[series]],
-                 **{name: block[name] for name in (*PRICE_COLUMNS, "volume")}},
+                {"session": days[block.session[counts]], "symbol": names[block.symbol[of]],
+                 "valid_from": days[block.valid_from[of]], "valid_to": days[block.valid_to[of]],
+                 **{name: block[name][counts] for name in (*PRICE_COLUMNS, "volume")}},
             )  # fmt: skip
     if "universe" in wanted.tables:
         _add_universe(bench, connection, group)
