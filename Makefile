@@ -43,6 +43,7 @@ bench: setup ## the benchmarks, in full
 	$(BIN)/python benchmarks/nightly.py
 	$(BIN)/python benchmarks/fetch.py
 	$(BIN)/python benchmarks/scripts.py
+	$(BIN)/python benchmarks/incremental.py
 	$(BIN)/python benchmarks/authoring.py
 
 clean: ## remove .venv; data/ stays

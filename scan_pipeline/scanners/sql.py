@@ -12,7 +12,9 @@ out the same, to the last bit, whatever else is there.
 """
 
 import json
+import math
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -36,6 +38,10 @@ _AS_OF = "(getvariable('as_of')::DATE is null or session = getvariable('as_of'):
 _CASTS = {"i": "(date '1970-01-01' + {})", "O": "{}::VARCHAR"}
 
 
+#: How often it is looked whether a statement is past its deadline.
+WATCH_SECONDS = 0.05
+
+
 class _TimedOut(ScannerError):
     pass
 
@@ -50,6 +56,9 @@ class Bench:
         self._connection = duckdb.connect(
             config={"threads": 1, "ieee_floating_point_ops": False, "error_on_division_by_zero": False}
         )
+        self._closed, self._watched = threading.Event(), threading.Lock()
+        self._deadline, self._is_late = math.inf, False
+        threading.Thread(target=self._watch, daemon=True).start()
         self._added: set[str] = set()
         #: The symbols in `features`, by session.
         self._scanned: dict[date, set[str]] = {}
@@ -58,6 +67,7 @@ class Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closed.set()
         self._connection.close()
 
     def add(self, table: str, columns: Mapping[str, Any]) -> None:
@@ -242,25 +252,29 @@ class Bench:
     @contextmanager
     def _fence(self, scanner: SqlScanner, where: str = "") -> Iterator[None]:
         """Turns whatever DuckDB says of a scanner's SQL into a ScannerError, and ends what takes too long."""
-        late = threading.Event()
-
-        def interrupt() -> None:
-            late.set()
-            self._connection.interrupt()
-
-        timer = threading.Timer(self._timeout, interrupt)
-        timer.start()
+        with self._watched:
+            self._is_late, self._deadline = False, time.monotonic() + self._timeout
         try:
             yield
         except duckdb.Error as error:
-            if late.is_set():
+            if self._is_late:
                 raise _TimedOut(
                     f"{scanner.path}: still running after {self._timeout:g} s, ended. "
                     "Narrow it, or raise SCAN_SCANNER_TIMEOUT_SECONDS."
                 ) from error
             raise ScannerError(explain(scanner, str(error), where)) from error
         finally:
-            timer.cancel()
+            with self._watched:
+                self._deadline = math.inf
+
+    def _watch(self) -> None:
+        """Interrupts the statement that is past its deadline. One thread does it: starting one for each takes longer
+        than many a statement."""
+        while not self._closed.wait(WATCH_SECONDS):
+            with self._watched:
+                if time.monotonic() > self._deadline:
+                    self._is_late, self._deadline = True, math.inf
+                    self._connection.interrupt()
 
 
 def _refuse_columns(scanner: SqlScanner, columns: Mapping[str, str]) -> None:
