@@ -104,9 +104,8 @@ def scan_group(
             if incremental:
                 done = list(_as_scanned(connection, group, versions, held, provisional, code_versions))
                 todo = [one for one in group.sessions if one not in {scanned.session for scanned in done}]
-                files = write_aside(connection, unpublished(connection, [one.session for one in done], results_dir),
-                                    results_dir)  # fmt: skip
-                publish(files)
+                if left := unpublished(connection, [one.session for one in done], results_dir):
+                    publish(write_aside(connection, left, results_dir))
             if not todo:
                 return done
             group = Group(todo, group.window, group.start, group.following)

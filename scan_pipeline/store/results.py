@@ -6,7 +6,7 @@ notebooks and other processes read those without touching the database.
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -203,22 +203,17 @@ def write_aside(connection: Connection, sessions: Sequence[date], folder: Path) 
 
 def unpublished(connection: Connection, sessions: Sequence[date], folder: Path) -> list[date]:
     """Those of the sessions whose published file is missing or older than the hits: its writer was ended before."""
-    columns = "scanner, symbol, rank, run_id"
-    found = []
-    for session in sessions:
-        path = folder / f"{session}.parquet"
-        if path.exists():
-            target = str(path).replace("'", "''")
-            hits = f"select {columns} from scan_results where session = date '{session}'"
-            ((others,),) = connection.execute(
-                f"with hits as ({hits}), published as (select {columns} from read_parquet('{target}')) select "
-                "(select count(*) from (from hits except all from published)) "
-                "+ (select count(*) from (from published except all from hits))"
-            ).fetchall()
-            if not others:
-                continue
-        found.append(session)
-    return found
+    scanned = connection.execute(
+        "select session, max(scanned_at) from scanner_outcomes where session in (select unnest(?::DATE[])) "
+        "group by session order by session",
+        [list(sessions)],
+    ).fetchall()
+    files = {session: folder / f"{session}.parquet" for session, _ in scanned}
+    return [
+        session
+        for session, at in scanned
+        if not files[session].exists() or files[session].stat().st_mtime < at.replace(tzinfo=UTC).timestamp()
+    ]
 
 
 def publish(paths: Mapping[Path, Path]) -> None:
