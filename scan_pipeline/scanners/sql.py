@@ -96,7 +96,8 @@ class Bench:
         if not conditions:
             return set()
         tables = [f"from all_{table}" for table in ("features", "before") if table in self._added]
-        asked = ", ".join(f"coalesce(bool_or({condition}), false)" for condition in conditions.values())
+        # A flag is a number: `where inside_bar`.
+        asked = ", ".join(f"coalesce(bool_or(({condition})::BOOLEAN), false)" for condition in conditions.values())
         try:
             (answers,) = self._connection.execute(
                 f"select {asked} from ({' union all by name '.join(tables)}) where session = ?", [session]

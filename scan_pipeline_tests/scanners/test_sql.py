@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 
 from scan_pipeline.features.catalogue import CORE
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.scanners.registry import BUILTIN_DIR
+from scan_pipeline.scanners.sql import Bench
 from scan_pipeline.scanners.syntax import UNREPEATABLE
 from scan_pipeline.screening.limits import ScreenLimits
 from scan_pipeline.stages.scan import ScannedSession
@@ -452,3 +454,18 @@ def test_a_night_on_which_nothing_passes_the_screen_is_a_night_without_hits(
     for session in scanned:
         assert session.scanned_symbols == 0
         assert {one.hits for one in session.outcomes} == {0}
+
+
+def test_a_condition_may_be_a_flag() -> None:
+    day = date(2025, 9, 24)
+    rows = {
+        "session": np.array([day] * 2, dtype="datetime64[D]").astype(np.int32),
+        "symbol": np.array(["AAPL", "MSFT"], dtype=object),
+        "inside_bar": np.array([0.0, 1.0]),
+        "outside_bar": np.array([0.0, np.nan]),
+    }
+    with Bench(10, 100) as bench:
+        bench.add("features", rows)
+        conditions = {"inside": "inside_bar", "outside": "outside_bar", "none": "inside_bar > 1"}
+        assert bench.met(day, conditions) == {"inside"}
+        assert bench.met(day, {**conditions, "untold": "no_column"}) == {*conditions, "untold"}
