@@ -343,7 +343,7 @@ def demo() -> None:
         OUT.print(f"Reused {len(sessions):,} sessions of bars that are held in {settings.database_path}")
     if missing:
         _ingest(settings, pipeline.calendar.between(missing[0], missing[-1]), assets=["price_bars"])
-    _run_night(settings, pipeline, LAST, most=5)
+    _run_night(settings, pipeline, LAST, most=3)
     OUT.print(
         f"\nDone in {time.perf_counter() - started:.1f} s. Next:\n"
         "  source .venv/bin/activate\n"
@@ -378,7 +378,7 @@ def _ingest(settings: Settings, sessions: Sequence[date], assets: Sequence[str] 
 
 
 def _run_night(
-    settings: Settings, pipeline: Pipeline, session: date, most: int | None = 10, overrides: Overrides = NO_OVERRIDES
+    settings: Settings, pipeline: Pipeline, session: date, most: int | None = 5, overrides: Overrides = NO_OVERRIDES
 ) -> None:
     from scan_pipeline.defs.runs import run_job
     from scan_pipeline.report import hits as report

@@ -17,20 +17,22 @@ from scan_pipeline.screening.screen import REASONS
 def print_hits(
     console: Console, hits: Sequence[Mapping[str, Any]], outcomes: Sequence[Mapping[str, Any]], most: int | None = None
 ) -> None:
-    """One table a scanner, best rank first; `most` hits of each. A scanner without hits, or that failed, says so."""
+    """One table a scanner, best rank first; `most` hits of each. Those that failed say so, those without hits are
+    named together."""
     by_scanner = {scanner: list(group) for scanner, group in groupby(hits, key=lambda hit: hit["scanner"])}
     for outcome in outcomes:
         scanner = outcome["scanner"]
         found = by_scanner.get(scanner, [])
         if not outcome["ok"]:
             console.print(f"\n[bold]{scanner}[/] [red]failed[/]: {escape(outcome['message'])}")
-        elif not found:
-            console.print(f"\n[bold]{scanner}[/]: no hits")
-        else:
+        elif found:
             shown = found[:most]
             left = f", the first {len(shown)}" if len(shown) < len(found) else ""
             console.print(f"\n[bold]{scanner}[/]: {len(found)} hits{left}")
             console.print(_hit_table(shown))
+    without = [outcome["scanner"] for outcome in outcomes if outcome["ok"] and outcome["scanner"] not in by_scanner]
+    if without:
+        console.print(f"\nno hits: {', '.join(without)}")
 
 
 def _hit_table(hits: Sequence[Mapping[str, Any]]) -> Table:
