@@ -26,9 +26,10 @@ from scan_pipeline.features import catalogue
 from scan_pipeline.hits import Hit, Outcome
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.python_pipeline import run_here
+from scan_pipeline.quoting import identifier
 from scan_pipeline.scanners.checking.comparing import Difference, compare, is_same
 from scan_pipeline.scanners.checking.sampling import choose_sessions, choose_symbols, spread
-from scan_pipeline.scanners.preparing import identifier, prepare
+from scan_pipeline.scanners.preparing import prepare
 from scan_pipeline.scanners.python.library import PythonScanner
 from scan_pipeline.scanners.python.tasks import Bars
 from scan_pipeline.scanners.python.workers import ShardResult

@@ -25,6 +25,7 @@ from msgspec.structs import asdict
 from scan_pipeline.features import trade_plan
 from scan_pipeline.features.bars import Floats, Ints
 from scan_pipeline.features.rules import PlanRules, ScoreWeights
+from scan_pipeline.quoting import identifier
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def compute_for(
 ) -> dict[str, Floats]:
     """The wanted columns for a table's rows, in its order: it has `session` and, as doubles, what `reads` asks for."""
     names = sorted(reads(wanted))
-    rows = connection.execute(f"select session, {', '.join(map(_identifier, names))} from {table}").fetchnumpy()
+    rows = connection.execute(f"select session, {', '.join(map(identifier, names))} from {table}").fetchnumpy()
     features = {name: np.ma.filled(rows[name].astype(float), np.nan) for name in names}
     return compute(np.asarray(rows["session"]), features, wanted, weights, rules)
 
@@ -243,7 +244,3 @@ def _mean(parts: list[Floats], weights: list[float]) -> Floats:
         total = total + part * weight
     mean: Floats = np.clip(total / sum(weights), 0, 100)  # rounding may take it beyond
     return mean
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

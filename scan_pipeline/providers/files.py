@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from scan_pipeline.providers.base import REFERENCE_COLUMNS, SPLIT_COLUMNS, Delivery, ProviderError
+from scan_pipeline.quoting import identifier
 
 #: Every name under which a column is recognised, in small letters, and what it is.
 BAR_ALIASES = {
@@ -221,13 +222,13 @@ def _select(group: FileGroup) -> str:
     def theirs(name: str, otherwise: str = "null") -> str:
         if name not in columns:
             return otherwise
-        column = _identifier(columns[name])
+        column = identifier(columns[name])
         # No character quotes in bars: an unclosed quote would swallow the lines after it. Whole fields are unquoted
         # here, and what still holds a quote is unreadable.
         bare = f"case when {column} like '\"%\"' then {column}[2:-2] else {column} end"
         return column if group.kind == "parquet" else f"nullif(case when {bare} not like '%\"%' then {bare} end, '')"
 
-    raw = ", ".join(f"{_literal(name)}: {_identifier(name)}" for name in group.header)
+    raw = ", ".join(f"{_literal(name)}: {identifier(name)}" for name in group.header)
     # A file without a symbol column holds one symbol, and is named after it.
     symbol = theirs("symbol", "parse_filename(_source, true)")
     numbers = ", ".join(f"{theirs(name)} as {name}" for name in _NUMBERS)
@@ -282,7 +283,7 @@ def read_table(
         header, delimiter = _csv_header(path)
         columns = _recognise(path, header, aliases, required)
         text = connection.sql(f"from {_csv(_quote(path), header, delimiter)}")
-        trimmed = [f"nullif(trim({_identifier(theirs)}), '') as {ours}" for ours, theirs in columns.items()]
+        trimmed = [f"nullif(trim({identifier(theirs)}), '') as {ours}" for ours, theirs in columns.items()]
         text = text.project(", ".join(trimmed))
         text = text.project("row_number() over () as row, *")
         faults = " or ".join(
@@ -320,7 +321,3 @@ def _quote(path: Path) -> str:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

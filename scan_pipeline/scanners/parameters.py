@@ -62,12 +62,6 @@ def fill_in(text: str, parameters: Parameters) -> str:
     return encoded.decode()
 
 
-def used(text: str) -> set[str]:
-    """The names of the parameters that stand in some SQL."""
-    encoded = text.encode()
-    return {encoded[start + 1 : end].decode().lower() for start, end in _places(text)}
-
-
 def literal(value: float) -> str:
     """A number as SQL, in brackets where a sign could change what stands before it."""
     return f"({value!r})" if value < 0 else repr(value)

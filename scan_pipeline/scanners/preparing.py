@@ -20,6 +20,7 @@ from scan_pipeline.errors import ScannerError, ScanPipelineError
 from scan_pipeline.features import catalogue, cross_section
 from scan_pipeline.features.feature import Feature
 from scan_pipeline.features.rules import PlanRules, ScoreWeights
+from scan_pipeline.quoting import identifier
 from scan_pipeline.scanners.parameters import fill_in
 from scan_pipeline.scanners.registry import SqlScanner
 from scan_pipeline.scanners.syntax import (
@@ -305,8 +306,3 @@ def explain(scanner: SqlScanner, message: str, where: str) -> str:
     else:
         hint = "`scan-pipeline features` lists the columns of `features`"
     return f"{scanner.path}{f', {place}' if place else ''}: {first}. {hint}."
-
-
-def identifier(name: str) -> str:
-    """A name as SQL, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'

@@ -15,6 +15,7 @@ import numpy as np
 
 from scan_pipeline.errors import ScannerError
 from scan_pipeline.hits import Hit
+from scan_pipeline.quoting import identifier
 from scan_pipeline.scanners.syntax import first_expression
 
 #: Of a column of hits from Python, by the kind of its values: how JSON's text becomes SQL's value.
@@ -46,7 +47,7 @@ def rank_hits(name: str, path: Path, rank: str, limit: int | None, found: Sequen
     columns = _columns([json.loads(details) for _, _, details in found])
     own = [column for column in columns if column.lower() not in ("session", "symbol")]
     values = ", ".join(
-        f"try_cast(json_extract_string(details, '{_pointer(column)}') as {columns[column]}) as {_identifier(column)}"
+        f"try_cast(json_extract_string(details, '{_pointer(column)}') as {columns[column]}) as {identifier(column)}"
         for column in own
     )
     given = {
@@ -98,7 +99,3 @@ def _without_score(details: str) -> str:
 def _pointer(name: str) -> str:
     """A key as a JSON pointer, in an SQL string."""
     return "/" + name.replace("~", "~0").replace("/", "~1").replace("'", "''")
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -27,7 +27,8 @@ from scan_pipeline.errors import ScannerError
 from scan_pipeline.features import catalogue, cross_section
 from scan_pipeline.features.rules import PlanRules, ScoreWeights
 from scan_pipeline.hits import Hit, Outcome
-from scan_pipeline.scanners.preparing import Prepared, explain, identifier, prepare
+from scan_pipeline.quoting import identifier
+from scan_pipeline.scanners.preparing import Prepared, explain, prepare
 from scan_pipeline.scanners.ranking import ranked
 from scan_pipeline.scanners.registry import SqlScanner
 from scan_pipeline.scanners.syntax import ROW_BY_ROW, operators_of

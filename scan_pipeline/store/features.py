@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from scan_pipeline.quoting import identifier
 from scan_pipeline.store.connection import Connection
 
 FEATURES, SCORES = "kept_features", "kept_scores"
@@ -41,7 +42,7 @@ def read_kept(
 
     Of the symbols in `only`, or of all but those in `without`.
     """
-    listed = ", ".join(map(_quoted, ("symbol", *names)))
+    listed = ", ".join(map(identifier, ("symbol", *names)))
     columns = connection.execute(
         f"select {listed} from {FEATURES} where session = ? order by symbol", [session]
     ).fetchnumpy()
@@ -100,7 +101,7 @@ def _replace(
         connection.execute(f"create or replace table {table} as {select} limit 0")
     for name in held:
         if set(columns) <= set(held) and name not in columns:
-            connection.execute(f"alter table {table} drop column {_quoted(name)}")
+            connection.execute(f"alter table {table} drop column {identifier(name)}")
     for session in sessions:
         symbols = np.array([*standing.get(session, ())], dtype=object)
         connection.register("standing", {"symbol": symbols})
@@ -117,7 +118,3 @@ def _columns(connection: Connection, table: str) -> list[str]:
         return connection.sql(f"from {table}").columns
     except duckdb.CatalogException:
         return []
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scan_pipeline.errors import ScannerError
-from scan_pipeline.scanners.parameters import declared, fill_in, used
+from scan_pipeline.scanners.parameters import declared, fill_in
 from scan_pipeline.scanners.registry import SqlScanner, find_scanners, read_scanner
 
 
@@ -31,7 +31,6 @@ def test_a_value_stands_where_its_name_does_and_nowhere_else() -> None:
     assert (
         fill_in(text, {"w": 3, "w2": 4.5}) == "select '$w', 3, 4.5 -- not $w\nfrom features where a > 3 and \"$w\" < 1"
     )
-    assert used(text) == {"w", "w2"}
 
 
 def test_a_negative_value_is_not_taken_for_a_comment() -> None:
