@@ -299,6 +299,11 @@ def _failure(result: Any) -> RunFailed:
             words = (given.description if given else None) or ((error.cause or error).message.strip() if error else "")
             said.append(f"{event.step_key}: {words}" if words else f"{event.step_key} failed")
             traceback += error.to_string() if error else ""
+        elif event.is_job_failure and not said:  # what no step could tell, as when none of them starts
+            error = event.job_failure_data.error
+            words = error.message if error else event.message or ""
+            said.append(" ".join(words.split("Stack Trace:")[0].split()))  # Dagster's words may hold one of a step's
+            traceback += error.to_string() if error else ""
         if event.event_type_value == "ASSET_CHECK_EVALUATION":
             check = event.asset_check_evaluation_data
             if not check.passed and check.blocking:

@@ -15,6 +15,7 @@ from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.python_pipeline import PythonPipeline
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scans import copy_of, prepare, query
+from scan_pipeline_tests.step_processes import step_processes
 
 SESSIONS = [date(2025, 9, day) for day in (23, 24, 25, 26)]
 LAST = SESSIONS[-1]
@@ -37,16 +38,12 @@ BAD = ()
 def desk(
     demo_pipeline: Pipeline, settings_at: SettingsFactory, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pipeline]:
-    """Screened sessions and one scanner. Processes of steps know one set of settings."""
+    """Screened sessions and one scanner."""
     pipeline = prepare(copy_of(demo_pipeline, settings_at, tmp_path_factory.mktemp("python") / "data"), SESSIONS)
     settings = pipeline.settings
     settings.scanners_dir.mkdir(exist_ok=True)
     (settings.scanners_dir / "rises.py").write_text(RISES)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAGSTER_HOME", str(settings.data_dir / "dagster_home"))
-        patch.setenv("SCAN_DATA_DIR", str(settings.data_dir))
-        patch.setenv("SCAN_PROVIDER", "files")
-        patch.setenv("SCAN_FILES_PATH", str(settings.files_path))
+    with step_processes(settings):
         yield pipeline
 
 

@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scan_pipeline.errors import ScannerError
 from scan_pipeline.features import market_context
 from scan_pipeline.pipeline import Pipeline
-from scan_pipeline.scanners.parameters import used
+from scan_pipeline.scanners.parameters import fill_in
 from scan_pipeline.scanners.preparing import demand, prepare
 from scan_pipeline.scanners.registry import BUILTIN_DIR, SqlScanner, read_scanner
 from scan_pipeline.screening.limits import ScreenLimits
@@ -451,4 +452,8 @@ def test_each_looks_at_rows_one_by_one_unless_it_needs_other_tables(scanner: Sql
 
 @pytest.mark.parametrize("scanner", built_in(), ids=lambda scanner: scanner.name)
 def test_every_parameter_that_is_declared_is_used(scanner: SqlScanner) -> None:
-    assert used(scanner.text) == set(scanner.parameters)
+    fill_in(scanner.text, scanner.parameters)
+    for name in scanner.parameters:
+        others = {other: value for other, value in scanner.parameters.items() if other != name}
+        with pytest.raises(ScannerError, match=rf"there is no parameter \${name}\b"):
+            fill_in(scanner.text, others)

@@ -18,6 +18,7 @@ from scan_pipeline.settings import Settings
 from scan_pipeline.store.scripts import read_script_hits
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.scripts.conftest import AS_OF
+from scan_pipeline_tests.step_processes import step_processes
 
 #: Asks for one day; fails after its last step on a symbol of the market's.
 GREEN = """
@@ -39,7 +40,7 @@ SIDECAR = '[parameters]\nDAY = "{to}"\n'
 def desk(
     scripts_store: Path, environments_dir: Path, settings_at: SettingsFactory, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ScriptPipeline]:
-    """Scripts that end in different ways, and one that is none. Processes of steps know one set of settings."""
+    """Scripts that end in different ways, and one that is none."""
     folder = tmp_path_factory.mktemp("scripts_in_dagster")
     settings = settings_at(folder / "data")
     shutil.copyfile(scripts_store, settings.database_path)
@@ -49,9 +50,7 @@ def desk(
         script = add_script(folder / f"{name}.py", settings.scripts_dir)
         script.path.with_suffix(".toml").write_text(SIDECAR)
     (settings.scripts_dir / "torn.py").write_text("def (:\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAGSTER_HOME", str(settings.data_dir / "dagster_home"))
-        patch.setenv("SCAN_DATA_DIR", str(settings.data_dir))
+    with step_processes(settings):
         yield ScriptPipeline(Pipeline(settings))
 
 
