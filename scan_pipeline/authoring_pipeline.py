@@ -29,7 +29,6 @@ from scan_pipeline.scanners.typed import Scanner, with_values
 from scan_pipeline.stages.groups import make_groups
 from scan_pipeline.stages.python_merge import put_together
 from scan_pipeline.stages.python_scan import read_bars, read_wanted, slice_of
-from scan_pipeline.stages.scan import ScanRules
 from scan_pipeline.stages.trying import asked_by, benches
 from scan_pipeline.store.aftermath import read_returns
 
@@ -183,7 +182,7 @@ class AuthoringPipeline:
         started = time.perf_counter()
         groups = [*make_groups(pipeline.calendar, sessions, asked_by(variants).history_sessions)]
         with pipeline.monitor.stage("scanner", len(sessions), "sessions") as stage:
-            for group, bench, scanned in benches(pipeline.store, groups, variants, rules_of(pipeline)):
+            for group, bench, scanned in benches(pipeline.store, groups, variants, pipeline.scan_rules()):
                 symbols |= scanned
                 for place, scanner in enumerate(variants):
                     begun = time.perf_counter()
@@ -221,12 +220,3 @@ class AuthoringPipeline:
                 trials.append(Trial(scanner, sessions, hits, outcomes, failed, symbols, reading, spent, peak))
                 stage.advance(1)
         return trials
-
-
-def rules_of(pipeline: Pipeline) -> ScanRules:
-    """What a scan is told by the settings."""
-    given = pipeline.settings
-    return ScanRules(
-        given.batch_symbols, given.keep_features_sessions, given.scanner_timeout_seconds, given.max_hits,
-        given.benchmark, given.score, given.plan,
-    )  # fmt: skip

@@ -20,7 +20,7 @@ from datetime import date
 
 import numpy as np
 
-from scan_pipeline.authoring_pipeline import AuthoringPipeline, rules_of
+from scan_pipeline.authoring_pipeline import AuthoringPipeline
 from scan_pipeline.errors import ScannerError
 from scan_pipeline.features import catalogue
 from scan_pipeline.hits import Hit, Outcome
@@ -172,7 +172,7 @@ class _SqlCheck:
         values: list[dict[str, dict[str, float]]] = []
         for history in (less, more):
             group = with_history(self.pipeline.calendar, session, history)
-            for _, bench, _ in benches(seen.store, [group], [self.scanner], rules_of(seen)):
+            for _, bench, _ in benches(seen.store, [group], [self.scanner], seen.scan_rules()):
                 hits, outcomes = bench.run(self.scanner, [session])
                 _refuse_failed(self.scanner, outcomes, 1)
                 found.append(hits)
@@ -240,7 +240,7 @@ def _run_together(
     pipeline: Pipeline, scanners: Sequence[SqlScanner], groups: Iterable[Group]
 ) -> dict[str, tuple[list[Hit], list[Outcome]]]:
     ran: dict[str, tuple[list[Hit], list[Outcome]]] = {one.name: ([], []) for one in scanners}
-    for group, bench, _ in benches(pipeline.store, groups, scanners, rules_of(pipeline)):
+    for group, bench, _ in benches(pipeline.store, groups, scanners, pipeline.scan_rules()):
         for scanner in scanners:
             hits, outcomes = bench.run(scanner, group.sessions)
             ran[scanner.name][0].extend(hits)

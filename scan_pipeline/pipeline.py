@@ -473,17 +473,19 @@ class Pipeline:
         self._require_bars(sessions)
         if scanners is None:
             scanners = find_scanners(self.settings.scanners_dir)
-        given = self.settings
-        rules = ScanRules(
-            given.batch_symbols, given.keep_features_sessions, given.scanner_timeout_seconds, given.max_hits,
-            given.benchmark, given.score, given.plan,
-        )  # fmt: skip
+        rules, results_dir = self.scan_rules(), self.settings.results_dir
         with self.monitor.stage("scan", len(sessions), "sessions") as stage:
             for group in make_groups(self.calendar, sessions, self._demand(scanners).history_sessions):
-                yield from scan_group(
-                    self.store, group, scanners, rules, given.results_dir, run_id, incremental=incremental
-                )
+                yield from scan_group(self.store, group, scanners, rules, results_dir, run_id, incremental=incremental)
                 stage.advance(len(group.sessions))
+
+    def scan_rules(self) -> ScanRules:
+        """What a scan is told by the settings."""
+        given = self.settings
+        return ScanRules(
+            given.batch_symbols, given.keep_features_sessions, given.scanner_timeout_seconds, given.max_hits,
+            given.store_memory_limit, given.benchmark, given.score, given.plan,
+        )  # fmt: skip
 
     def rerun_sessions(self, last: date | None = None) -> list[date]:
         """The sessions that a rerun goes through: `last` (the last scanned one, if None) and those before it that may

@@ -172,7 +172,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^\d+(\.\d+)? ?([KMGT]i?B|%)$",
-            description="DuckDB's memory limit; beyond it, it spills to disk.",
+            description="DuckDB's memory limit: the database spills to disk beyond it, a scanner ends.",
         ),
     ] = "2GB"
 

@@ -279,7 +279,7 @@ def test_sums_over_a_session_are_the_same_to_the_last_bit_in_a_pass_of_any_size(
     days = np.arange(20_000, 20_000 + sessions, dtype=np.int32)
 
     def hits(columns: slice) -> list[Hit]:
-        with Bench(timeout_seconds=60, max_hits=10) as bench:
+        with Bench(timeout_seconds=60, max_hits=10, memory_limit="1GB") as bench:
             held = len(days[columns])
             rows = {"session": np.tile(days[columns], symbols), "symbol": np.repeat(names, held)}
             nothing = np.zeros(symbols * held)

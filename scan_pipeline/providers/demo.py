@@ -18,6 +18,7 @@ import duckdb
 import numpy as np
 
 from scan_pipeline.providers.files import FilesProvider
+from scan_pipeline.quoting import literal
 from scan_pipeline.sessions import Calendar, SessionArray
 
 FIRST, LAST = date(2024, 1, 2), date(2025, 12, 31)
@@ -274,5 +275,4 @@ def _append(connection: duckdb.DuckDBPyConnection, table: str, columns: dict[str
 
 def _write(connection: duckdb.DuckDBPyConnection, select: str, path: Path) -> None:
     kind = "(format parquet, compression zstd)" if path.suffix == ".parquet" else "(format csv, header true)"
-    target = str(path).replace("'", "''")
-    connection.execute(f"copy ({select}) to '{target}' {kind}")
+    connection.execute(f"copy ({select}) to {literal(path)} {kind}")

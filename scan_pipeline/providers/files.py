@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from scan_pipeline.providers.base import REFERENCE_COLUMNS, SPLIT_COLUMNS, Delivery, ProviderError
-from scan_pipeline.quoting import identifier
+from scan_pipeline.quoting import identifier, literal
 
 #: Every name under which a column is recognised, in small letters, and what it is.
 BAR_ALIASES = {
@@ -167,7 +167,7 @@ def _inspect(path: Path, connection: duckdb.DuckDBPyConnection) -> FileGroup:
     delimiter = ""
     try:
         if kind == "parquet":
-            header = tuple(connection.sql(f"from read_parquet({_quote(path)})").columns)
+            header = tuple(connection.sql(f"from read_parquet({literal(path)})").columns)
         else:
             header, delimiter = _csv_header(path)
     except (duckdb.Error, OSError, UnicodeDecodeError) as error:
@@ -212,7 +212,7 @@ def _recognise(
 
 def _select(group: FileGroup) -> str:
     """The files of a group as a select with the columns of a delivery."""
-    paths = "[" + ", ".join(_quote(path) for path in group.paths) + "]"
+    paths = "[" + ", ".join(literal(path) for path in group.paths) + "]"
     columns = dict(group.columns)
     if group.kind == "parquet":
         source = f"read_parquet({paths}, union_by_name = true, filename = '_source')"
@@ -228,7 +228,7 @@ def _select(group: FileGroup) -> str:
         bare = f"case when {column} like '\"%\"' then {column}[2:-2] else {column} end"
         return column if group.kind == "parquet" else f"nullif(case when {bare} not like '%\"%' then {bare} end, '')"
 
-    raw = ", ".join(f"{_literal(name)}: {identifier(name)}" for name in group.header)
+    raw = ", ".join(f"{literal(name)}: {identifier(name)}" for name in group.header)
     # A file without a symbol column holds one symbol, and is named after it.
     symbol = theirs("symbol", "parse_filename(_source, true)")
     numbers = ", ".join(f"{theirs(name)} as {name}" for name in _NUMBERS)
@@ -243,9 +243,9 @@ def _csv(
     paths: str, header: Sequence[str], delimiter: str, quote: str = '"', options: str = "strict_mode = true"
 ) -> str:
     """A table function that reads CSV files as text: nothing about them is guessed."""
-    types = "{" + ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in header) + "}"
+    types = "{" + ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header) + "}"
     return (
-        f"read_csv({paths}, columns = {types}, delim = {_literal(delimiter)}, header = true, auto_detect = false, "
+        f"read_csv({paths}, columns = {types}, delim = {literal(delimiter)}, header = true, auto_detect = false, "
         f"quote = '{quote}', {options})"
     )
 
@@ -282,7 +282,7 @@ def read_table(
     try:
         header, delimiter = _csv_header(path)
         columns = _recognise(path, header, aliases, required)
-        text = connection.sql(f"from {_csv(_quote(path), header, delimiter)}")
+        text = connection.sql(f"from {_csv(literal(path), header, delimiter)}")
         trimmed = [f"nullif(trim({identifier(theirs)}), '') as {ours}" for ours, theirs in columns.items()]
         text = text.project(", ".join(trimmed))
         text = text.project("row_number() over () as row, *")
@@ -313,11 +313,3 @@ def _line_of(path: Path, row: int) -> int:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
         filled = [number for number, line in enumerate(lines, start=1) if line.strip()]
     return filled[row]
-
-
-def _quote(path: Path) -> str:
-    return _literal(str(path))
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -4,6 +4,7 @@ In SQL, `-- param: min_gap = 4` declares one, and `$min_gap` stands for it in th
 here: declaring, overriding and filling in. What does not: where overrides come from (the Launchpad, `--param`).
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -31,6 +32,8 @@ def number(text: str) -> float:
     """A number as it is written, whole where it is; raises ValueError for anything else."""
     if not re.fullmatch(_NUMBER, text.strip()):
         raise ValueError(f"'{text}' is not a number")
+    if not math.isfinite(float(text)):
+        raise ValueError(f"'{text}' is too large a number")
     return int(text) if re.fullmatch(r"[+-]?\d+", text.strip()) else float(text)
 
 

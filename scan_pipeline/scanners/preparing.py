@@ -301,6 +301,8 @@ def explain(scanner: SqlScanner, message: str, where: str) -> str:
     candidates = re.search(r"^(Candidate bindings|Did you mean)[^\n]*", message, re.MULTILINE)
     if candidates:
         hint = candidates[0].rstrip(".")
+    elif message.startswith("Out of Memory"):
+        hint = "Narrow what it joins or collects, or raise SCAN_STORE_MEMORY_LIMIT"
     elif "disabled" in first or "Permission" in first:
         hint = "A scanner can read its tables, and no files or addresses"
     else:

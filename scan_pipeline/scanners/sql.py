@@ -27,7 +27,7 @@ from scan_pipeline.errors import ScannerError
 from scan_pipeline.features import catalogue, cross_section
 from scan_pipeline.features.rules import PlanRules, ScoreWeights
 from scan_pipeline.hits import Hit, Outcome
-from scan_pipeline.quoting import identifier
+from scan_pipeline.quoting import identifier, literal
 from scan_pipeline.scanners.preparing import Prepared, explain, prepare
 from scan_pipeline.scanners.ranking import ranked
 from scan_pipeline.scanners.registry import SqlScanner
@@ -50,12 +50,17 @@ class _TimedOut(ScannerError):
 class Bench:
     """The tables of some sessions in memory, and the scanners run on them."""
 
-    def __init__(self, timeout_seconds: float, max_hits: int) -> None:
+    def __init__(self, timeout_seconds: float, max_hits: int, memory_limit: str) -> None:
         self._timeout = timeout_seconds
         self._max_hits = max_hits
         # A ratio to nothing is unknown: null meets no condition, where NaN would be above every number.
         self._connection = duckdb.connect(
-            config={"threads": 1, "ieee_floating_point_ops": False, "error_on_division_by_zero": False}
+            config={
+                "threads": 1,
+                "memory_limit": memory_limit,
+                "ieee_floating_point_ops": False,
+                "error_on_division_by_zero": False,
+            }
         )
         self._closed, self._watched = threading.Event(), threading.Lock()
         self._deadline, self._is_late = math.inf, False
@@ -118,8 +123,10 @@ class Bench:
     def close_fence(self) -> None:
         """After the last `add`: define what scanners see of the tables that were added, and lock everything else."""
         self._connection.execute("set variable as_of = null")
-        for table in self._added:
-            order = {"bars": "symbol, valid_from, session", "market_context": "session"}.get(table, "session, symbol")
+        # What was added in parts; other tables come in order.
+        for table, order in (("features", "session, symbol"), ("bars", "symbol, valid_from, session")):
+            if table not in self._added:
+                continue
             self._connection.execute(f"create table sorted as from all_{table} order by {order}")
             self._connection.execute(f"drop table all_{table}; alter table sorted rename to all_{table}")
         for table in {"universe", "market_context"} & self._added:
@@ -206,7 +213,7 @@ class Bench:
     def _rank(self, prepared: Prepared, columns: Sequence[str]) -> list[Hit]:
         scanner = prepared.scanner
         own = [name for name in columns if name.lower() not in ("session", "symbol", "score")]
-        details = "to_json({" + ", ".join(f"'{_escape(name)}': {identifier(name)}" for name in own) + "})"
+        details = "to_json({" + ", ".join(f"{literal(name)}: {identifier(name)}" for name in own) + "})"
         statement = ranked(columns, prepared.rank, scanner.limit, details if own else "'{}'")
         with self._fence(scanner, "the header line `-- rank:`"):
             rows = self._connection.execute(statement).fetchall()
@@ -306,7 +313,3 @@ def _count(scanner: SqlScanner, sessions: Sequence[date], hits: Sequence[Hit]) -
     for hit in hits:
         found[hit.session] += 1
     return [Outcome(session, scanner.name, count) for session, count in found.items()]
-
-
-def _escape(text: str) -> str:
-    return text.replace("'", "''")

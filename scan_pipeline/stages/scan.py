@@ -65,7 +65,8 @@ class ScannedSession:
 
 @dataclass(frozen=True)
 class ScanRules:
-    """What a scan is told: symbols worked on at once; sessions whose features are kept; seconds and hits a scanner.
+    """What a scan is told: symbols worked on at once; sessions whose features are kept; seconds and hits a scanner; the
+    memory of their bench, as DuckDB has it.
 
     `benchmark` is the symbol that others are held against, `score` and `plan` are what columns that compare symbols and
     plan trades are made by.
@@ -75,6 +76,7 @@ class ScanRules:
     keep_sessions: int
     scanner_seconds: float
     max_hits: int
+    memory_limit: str
     benchmark: str
     score: ScoreWeights
     plan: PlanRules
@@ -114,7 +116,7 @@ def scan_group(
                 standing = {one: read_standing(connection, one, versions[one]) for one in todo}
                 stored = {one: read_results(connection, one) for one in todo if standing[one]}
             caches = {one: cached_run(connection, one) for one in todo if standing.get(one)}
-            bench = stack.enter_context(Bench(rules.scanner_seconds, rules.max_hits))
+            bench = stack.enter_context(Bench(rules.scanner_seconds, rules.max_hits, rules.memory_limit))
             computed = filling.add_computed(
                 bench, connection, group, wanted, standing, batch_symbols=rules.batch_symbols,
                 keep_sessions=rules.keep_sessions, benchmark=rules.benchmark,

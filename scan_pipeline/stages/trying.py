@@ -37,7 +37,7 @@ def benches(
     """
     wanted = asked_by(scanners)
     for group in groups:
-        with Bench(rules.scanner_seconds, rules.max_hits) as bench:
+        with Bench(rules.scanner_seconds, rules.max_hits, rules.memory_limit) as bench:
             with store.read() as connection:
                 computed = filling.add_computed(
                     bench, connection, group, wanted, {}, batch_symbols=rules.batch_symbols, keep_sessions=0,

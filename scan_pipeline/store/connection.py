@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from scan_pipeline.errors import StoreError
+from scan_pipeline.quoting import literal
 from scan_pipeline.store import migrations
 
 Connection = duckdb.DuckDBPyConnection
@@ -81,12 +82,11 @@ class Store:
                 engine.execute(f"detach database if exists {name}")
 
     def _attach(self, connection: Connection, name: str, *, read_only: bool) -> None:
-        path = str(self.path).replace("'", "''")
         deadline = time.monotonic() + self.wait_seconds
         told = emptied = False
         while True:
             try:
-                connection.execute(f"attach '{path}' as {name} {'(read_only)' if read_only else ''}")
+                connection.execute(f"attach {literal(self.path)} as {name} {'(read_only)' if read_only else ''}")
                 return
             except duckdb.ResourceInUseException as error:
                 raise StoreError(

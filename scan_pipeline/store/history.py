@@ -10,6 +10,7 @@ from datetime import date, datetime
 import numpy as np
 
 from scan_pipeline.features.bars import BarBlock, Split, adjust_for_splits, lay_out
+from scan_pipeline.quoting import literal
 from scan_pipeline.sessions import SessionArray
 from scan_pipeline.store.bars import read_provisional
 from scan_pipeline.store.connection import Connection
@@ -42,11 +43,13 @@ def read_block(
     days = window.astype(np.int64)
     session_of_day = np.zeros(days[-1] - days[0] + 1, dtype=np.int64)
     session_of_day[days - days[0]] = np.arange(len(days))
+    # The scan itself looks for one symbol, in a third of the time that a join takes.
+    alone = f"and symbol = {literal(symbols[0])}" if len(symbols) == 1 else ""
     rows = connection.sql(
         f"""
         select (code * {len(session_of_day)} + (session - date '{window[0]}'))::INTEGER as cell, {", ".join(columns)}
         from price_bars join wanted using (symbol)
-        where session between date '{window[0]}' and date '{window[-1]}'
+        where session between date '{window[0]}' and date '{window[-1]}' {alone}
         """
     ).fetchnumpy()
     block = lay_out(len(symbols), session_of_day, rows.pop("cell"), rows)

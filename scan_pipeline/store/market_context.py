@@ -21,22 +21,16 @@ def read_closes(connection: Connection, windows: Mapping[date, SessionArray]) ->
     `windows`: for each as-of session, sessions up to and including itself. Closes are dollars, split-adjusted as known
     on the as-of session. Returns the columns `as_of` and `session` (int32 days since 1970), `symbol` and `close`.
     """
-    connection.register(
-        "asked",
-        {
-            "as_of": np.array(list(windows), dtype="datetime64[D]").astype(np.int32),
-            "first": np.array([window[-ETF_SESSIONS - 1 :][0] for window in windows.values()], dtype="datetime64[D]")
-            .astype(np.int32),
-        },
-    )  # fmt: skip
+    first = np.array([window[-ETF_SESSIONS - 1 :][0] for window in windows.values()], dtype="datetime64[D]")
+    as_of = np.array(list(windows), dtype="datetime64[D]")
+    connection.register("asked", {"as_of": as_of.astype(np.int32), "first": first.astype(np.int32)})
     # Splits are applied oldest ex-date first, as `features/bars.py` does it: the last bit depends on it.
     columns = connection.execute(
         """
         with as_ofs as (select date '1970-01-01' + as_of as as_of, date '1970-01-01' + first as first from asked),
         traded as (
             select session, symbol, close from price_bars
-            where symbol in (select unnest($symbols::VARCHAR[]))
-                and session between (select min(first) from as_ofs) and (select max(as_of) from as_ofs)
+            where symbol in (select unnest($symbols::VARCHAR[])) and session between $first and $last
         ),
         bars as (select as_of, session, symbol, close from as_ofs join traded on session between first and as_of),
         factors as (
@@ -49,7 +43,8 @@ def read_closes(connection: Connection, windows: Mapping[date, SessionArray]) ->
             close * coalesce(factor, 1) as close
         from bars left join factors using (as_of, session, symbol) order by as_of, session, symbol
         """,
-        {"symbols": list(SYMBOLS)},
+        # Bounds that are values, not selects, keep DuckDB from reading what lies outside of them.
+        {"symbols": list(SYMBOLS), "first": str(first.min()), "last": str(as_of.max())},
     ).fetchnumpy()
     connection.unregister("asked")
     return {

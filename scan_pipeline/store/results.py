@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from scan_pipeline.hits import Hit, Outcome
+from scan_pipeline.quoting import literal
 from scan_pipeline.store.connection import Connection
 from scan_pipeline.store.refreshes import mark_stale
 
@@ -185,17 +186,18 @@ def read_results(connection: Connection, session: date, kind: str = "sql") -> tu
 def write_aside(connection: Connection, sessions: Sequence[date], folder: Path) -> dict[Path, Path]:
     """Write each session's hits to a file beside `folder`/YYYY-MM-DD.parquet; where it is, and where it shall be.
 
-    Runs in the transaction that replaces the hits. `publish` puts the files in place once that is committed.
+    Runs in the transaction that replaces the hits. `publish` puts the files in place once that is committed. What
+    killed writers left aside is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_left_aside(folder)
     paths = {}
     for session in sessions:
         path = folder / f"{session}.parquet"
         aside = path.with_suffix(f".{os.getpid()}.tmp")
-        target = str(aside).replace("'", "''")
         connection.execute(
             f"copy (select * from scan_results where session = date '{session}' order by scanner, rank) "
-            f"to '{target}' (format parquet)"
+            f"to {literal(aside)} (format parquet)"
         )
         paths[aside] = path
     return paths
@@ -214,6 +216,15 @@ def unpublished(connection: Connection, sessions: Sequence[date], folder: Path) 
         for session, at in scanned
         if not files[session].exists() or files[session].stat().st_mtime < at.replace(tzinfo=UTC).timestamp()
     ]
+
+
+def _remove_left_aside(folder: Path) -> None:
+    for aside in folder.glob("*.tmp"):
+        import psutil
+
+        writer = aside.suffixes[0][1:]
+        if not (writer.isdigit() and psutil.pid_exists(int(writer))):
+            aside.unlink(missing_ok=True)
 
 
 def publish(paths: Mapping[Path, Path]) -> None:

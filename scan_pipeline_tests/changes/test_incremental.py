@@ -276,8 +276,13 @@ def test_hits_that_were_not_published_for_their_writer_was_killed_are_published(
         with pytest.raises(KeyboardInterrupt):
             rerun(pipeline)
     assert published() != query(pipeline, held)
+    results_dir = pipeline.settings.results_dir
+    for left in results_dir.glob("*.tmp"):
+        left.rename(left.with_name(f"{left.name.split('.')[0]}.{2**30}.tmp"))  # of a process that is no more
+    assert [*results_dir.glob("*.tmp")]
     rerun(pipeline)
     assert published() == query(pipeline, held)
+    assert not [*results_dir.glob("*.tmp")]
 
 
 def test_a_scan_that_another_overtakes_begins_anew(

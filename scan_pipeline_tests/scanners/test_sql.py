@@ -12,7 +12,7 @@ import pytest
 
 from scan_pipeline.features.catalogue import CORE
 from scan_pipeline.pipeline import Pipeline
-from scan_pipeline.scanners.registry import BUILTIN_DIR
+from scan_pipeline.scanners.registry import BUILTIN_DIR, read_scanner
 from scan_pipeline.scanners.sql import Bench
 from scan_pipeline.scanners.syntax import UNREPEATABLE
 from scan_pipeline.screening.limits import ScreenLimits
@@ -464,8 +464,26 @@ def test_a_condition_may_be_a_flag() -> None:
         "inside_bar": np.array([0.0, 1.0]),
         "outside_bar": np.array([0.0, np.nan]),
     }
-    with Bench(10, 100) as bench:
+    with Bench(10, 100, "1GB") as bench:
         bench.add("features", rows)
         conditions = {"inside": "inside_bar", "outside": "outside_bar", "none": "inside_bar > 1"}
         assert bench.met(day, conditions) == {"inside"}
         assert bench.met(day, {**conditions, "untold": "no_column"}) == {*conditions, "untold"}
+
+
+def test_a_scanner_that_takes_too_much_memory_ends_with_a_message(tmp_path: Path) -> None:
+    day = date(2025, 9, 24)
+    rows = {
+        "session": np.array([day], dtype="datetime64[D]").astype(np.int32),
+        "symbol": np.array(["AAPL"], dtype=object),
+        **{one.name: np.ones(1) for one in CORE},
+    }
+    path = tmp_path / "hog.sql"
+    path.write_text(f"{SELECT} where (select len(list(a.range + b.range)) from range(100_000) a, range(100_000) b) > 0")
+    with Bench(60, 100, "64MB") as bench:
+        bench.add("features", rows)
+        bench.close_fence()
+        hits, (outcome,) = bench.run(read_scanner(path), [day])
+    assert hits == []
+    assert "Out of Memory" in str(outcome.message)
+    assert "raise SCAN_STORE_MEMORY_LIMIT" in str(outcome.message)

@@ -49,6 +49,7 @@ def test_overrides_name_their_scanner() -> None:
         (GAPS, "=4", "expected a name"),
         (GAPS, "min_gap=", "expected a name"),
         (GAPS, "min_gap=four", "'four' is not a number"),
+        (GAPS, "min_gap=1e999", "'1e999' is too large a number"),
         (GAPS, "mingap=4", "Did you mean min_gap"),
         (NIGHT, "strict=1", "is true or false"),
         (NIGHT, "stric=true", "Did you mean strict"),
