@@ -12,7 +12,7 @@ import pytest
 
 from scan_pipeline.features.catalogue import CORE
 from scan_pipeline.pipeline import Pipeline
-from scan_pipeline.scanners.registry import BUILTIN_DIR, read_scanner
+from scan_pipeline.scanners.registry import BUILTIN_DIR, find_scanners, read_scanner
 from scan_pipeline.scanners.sql import Bench
 from scan_pipeline.scanners.syntax import UNREPEATABLE
 from scan_pipeline.screening.limits import ScreenLimits
@@ -105,9 +105,10 @@ def pipeline(scanned_alone: Pipeline, settings_at: SettingsFactory, tmp_path: Pa
 
 
 def scan(pipeline: Pipeline, text: str, sessions: Sequence[date] = SESSIONS) -> list[ScannedSession]:
-    """The sessions scanned in one pass by the user's scanner `mine` and the built-in ones."""
+    """The sessions scanned in one pass by the user's scanner `mine` and a built-in one."""
     write_scanner(pipeline, "mine", text)
-    return list(pipeline.scan(sessions, "mine"))
+    both = [one for one in find_scanners(pipeline.settings.scanners_dir) if one.name in ("mine", "unusual_volume")]
+    return list(pipeline.scan(sessions, "mine", both))
 
 
 def hits_of(scanned: Sequence[ScannedSession], scanner: str = "mine") -> list[tuple[date, str, dict[str, Any]]]:

@@ -7,6 +7,7 @@ import pytest
 
 from scan_pipeline.features.catalogue import HISTORY_SESSIONS
 from scan_pipeline.pipeline import Pipeline
+from scan_pipeline.scanners.registry import find_scanners
 from scan_pipeline.sessions import Calendar
 from scan_pipeline.store.bars import hash_bars
 from scan_pipeline_tests.conftest import SettingsFactory
@@ -34,7 +35,8 @@ def pipeline(prepared: Pipeline, settings_at: SettingsFactory, tmp_path: Path) -
 
 def data_versions(pipeline: Pipeline) -> dict[date, str]:
     """The sessions' data versions, from a scan of all of them."""
-    return {session.session: session.data_version for session in pipeline.scan(SESSIONS, "run")}
+    mine = [one for one in find_scanners(pipeline.settings.scanners_dir) if one.name == "mine"]
+    return {session.session: session.data_version for session in pipeline.scan(SESSIONS, "run", mine)}
 
 
 def changed(pipeline: Pipeline, sql: str, *values: object) -> list[date]:
