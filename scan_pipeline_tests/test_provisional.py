@@ -3,10 +3,7 @@
 The vendor is real HTTP on loopback: `providers/snapshot_vendor.py`.
 """
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -23,6 +20,7 @@ from scan_pipeline.sessions import NEW_YORK
 from scan_pipeline.settings import Settings
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.gateway.serving import serving
+from scan_pipeline_tests.killed import left_by_kills
 from scan_pipeline_tests.providers.snapshot_vendor import NOTHING, OpenMarket, open_market, ticker, vendor_of
 from scan_pipeline_tests.providers.vendor import GROUPED, KEY, Vendor
 from scan_pipeline_tests.scans import change, content, copy_of, prepare, query, write_scanner
@@ -347,47 +345,6 @@ def test_results_with_provisional_bars_in_their_history_are_marked_too(
     assert query(pipeline, "select distinct provisional from scan_results where session = ?", TOMORROW) == [(True,)]
 
 
-#: Scans the open session in one copy of the database after another, and is killed before some line of `store/`.
-KILLED_AT_MANY_LINES = """
-import itertools, os, shutil, signal, sys
-from datetime import date, datetime
-from pathlib import Path
-from scan_pipeline.pipeline import Pipeline
-from scan_pipeline.settings import Settings
-
-folder, url, session, now = Path(sys.argv[1]), sys.argv[2], date.fromisoformat(sys.argv[3]), sys.argv[4]
-
-def kill_before_line(number):
-    seen = set()
-    def trace(frame, event, _):
-        if Path(frame.f_code.co_filename).parent.name != "store":
-            return None
-        if event == "line":
-            seen.add((frame.f_code.co_filename, frame.f_lineno))
-            if len(seen) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return trace
-    sys.settrace(trace)
-
-for number in itertools.count(10, 9):
-    data_dir = folder / f"killed_{number}"
-    shutil.copytree(folder / "before", data_dir)
-    child = os.fork()
-    if child == 0:
-        settings = Settings(data_dir=data_dir, provider="massive", massive_url=url, massive_plan="paid")
-        pipeline = Pipeline(settings, clock=lambda: datetime.fromisoformat(now))
-        kill_before_line(number)
-        pipeline.ingest_provisional(session, "new")
-        pipeline.build_universe([session])
-        pipeline.screen([session], pipeline.settings.screen)
-        pipeline.find_changes([session], "new")
-        list(pipeline.scan([session], "new", incremental=True))
-        os._exit(0)
-    if os.waitpid(child, 0)[1] == 0:
-        break
-"""
-
-
 @pytest.mark.slow
 def test_whoever_is_killed_leaves_the_old_bars_or_the_new_ones_and_so_with_results(
     pipeline_at: MakePipeline, tmp_path: Path, market: OpenMarket, vendor: Vendor
@@ -396,22 +353,22 @@ def test_whoever_is_killed_leaves_the_old_bars_or_the_new_ones_and_so_with_resul
     scan_now(before, "old")
     after = pipeline_at("after", before)
     market.moment = 1
-    scan_now(after, "new")
-    command = [sys.executable, "-c", KILLED_AT_MANY_LINES, str(tmp_path), vendor.url, str(TODAY), str(market.now)]
-    subprocess.run(command, env=dict(os.environ), check=True)
     found = []
-    for folder in sorted(tmp_path.glob("killed_*"), key=lambda path: int(path.name.split("_")[1])):
+    held = [[content(before, table, [TODAY]) for table in ("price_bars", "scan_results")]]
+    _, left = left_by_kills(lambda: scan_now(after, "new"), after.settings.data_dir, tmp_path / "killed")
+    held.append([content(after, table, [TODAY]) for table in ("price_bars", "scan_results")])
+    for number, folder in enumerate(left):
         killed = Pipeline(
             Settings(data_dir=folder, provider="massive", massive_url=vendor.url, massive_plan="paid"),
             clock=lambda: market.now,
         )
         found.append(
             tuple(
-                [content(one, table, [TODAY]) for one in (before, after)].index(content(killed, table, [TODAY]))
-                for table in ("price_bars", "scan_results")
+                [one[place] for one in held].index(content(killed, table, [TODAY]))
+                for place, table in enumerate(("price_bars", "scan_results"))
             )
         )
-        if folder.name.endswith(("0", "5")):  # some go on, and end where the others do
+        if number % 5 == 0 or found[-1] not in found[:-1]:  # some go on, and end where the others do
             scan_now(killed, "again")
             assert results(killed) == results(after)
     assert found == sorted(found)

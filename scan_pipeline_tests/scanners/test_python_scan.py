@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from scan_pipeline.errors import ScannerError
 from scan_pipeline.pipeline import Pipeline
@@ -18,6 +19,7 @@ from scan_pipeline.python_pipeline import PythonPipeline, PythonRun, run_python
 from scan_pipeline.scanners.python.plans import read_plan, write_plan
 from scan_pipeline.store.bars import hash_bars
 from scan_pipeline_tests.conftest import SettingsFactory
+from scan_pipeline_tests.killed import left_by_kills
 from scan_pipeline_tests.scans import change, content, copy_of, prepare, query, write_scanner
 
 pytestmark = pytest.mark.slow
@@ -295,66 +297,24 @@ def test_a_session_that_was_not_screened_is_refused(pipeline: Pipeline) -> None:
         scan(pipeline, "too early", [date(2025, 9, 22)])
 
 
-#: Merges a run again and again, each time into another copy, and is killed before one more line of the store.
-KILLED = """
-import os, shutil, signal, sys
-from pathlib import Path
-from scan_pipeline.pipeline import Pipeline
-from scan_pipeline.python_pipeline import PythonPipeline
-from scan_pipeline.scanners.python.plans import read_plan
-from scan_pipeline.settings import Settings
-
-before, plan_folder, target = map(Path, sys.argv[1:4])
-
-def kill_before_line(number):
-    seen = set()
-    def trace(frame, event, _):
-        if Path(frame.f_code.co_filename).name not in ("python_scans.py", "results.py"):
-            return None
-        if event == "line":
-            seen.add((frame.f_code.co_filename, frame.f_lineno))
-            if len(seen) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return trace
-    sys.settrace(trace)
-
-for number in range(1, 1000, 7):
-    data_dir = target / f"killed_{number}"
-    shutil.copytree(before, data_dir)
-    child = os.fork()
-    if child == 0:
-        scanners = PythonPipeline(Pipeline(Settings(data_dir=data_dir)))
-        plan = read_plan(plan_folder)
-        kill_before_line(number)
-        scanners.merge(plan, plan.shards())
-        os._exit(0)
-    if os.waitpid(child, 0)[1] == 0:
-        break
-"""
-
-
-def test_a_merge_killed_at_any_line_leaves_the_old_results_or_the_new_ones(
-    pipeline: Pipeline, settings_at: SettingsFactory, tmp_path: Path
-) -> None:
+def test_a_merge_killed_at_any_line_leaves_the_old_results_or_the_new_ones(pipeline: Pipeline, tmp_path: Path) -> None:
     old = results(pipeline)
     write(pipeline, "means", SCANNERS["means"].replace("-1000", "1.01"))
     scanners = PythonPipeline(pipeline)
     plan = scanners.plan([LAST], "killed", incremental=False)
     for shard in plan.shards():
         scanners.run_shard(plan, *shard)
-    before = pipeline.settings.data_dir
-    subprocess.run([sys.executable, "-c", KILLED, str(before), plan.folder, str(tmp_path / "k")], check=True)
-    kinds = {}
-    for folder in sorted((tmp_path / "k").iterdir()):
-        found = results(Pipeline(settings_at(folder)))
-        kinds[folder.name] = "old" if found == old else "new"
-        new = found if kinds[folder.name] == "new" else None
-        if new is not None:
-            assert new["scan_results"] != old["scan_results"]
-            (outcome,) = [row for row in new["scanner_outcomes"] if row[:2] == (str(LAST), "means")]
-            hits = [row for row in new["scan_results"] if row[:2] == (str(LAST), "means")]
-            assert int(outcome[3]) == len(hits)
-    assert set(kinds.values()) == {"old", "new"}
+    _, left = left_by_kills(
+        lambda: scanners.merge(plan, plan.shards()), pipeline.settings.data_dir, tmp_path / "killed"
+    )
+    new = results(pipeline)
+    assert new["scan_results"] != old["scan_results"]
+    (outcome,) = [row for row in new["scanner_outcomes"] if row[:2] == (str(LAST), "means")]
+    hits = [row for row in new["scan_results"] if row[:2] == (str(LAST), "means")]
+    assert int(outcome[3]) == len(hits)
+    kinds = [[old, new].index(results(Pipeline(replace(pipeline.settings, data_dir=folder)))) for folder in left]
+    assert kinds == sorted(kinds)
+    assert set(kinds) == {0, 1}
 
 
 def test_a_scan_that_is_killed_leaves_no_worker_and_the_old_results(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -12,43 +12,43 @@ import pytest
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.desk import WED, WEEK, Desk, Row, bar, broken_accounts, write_parquet
+from scan_pipeline_tests.killed import left_by_kills
 
 pytestmark = pytest.mark.slow
 
-#: Ingests a session into one copy of the database after another, and is killed before the first line of `store/` that
-#: it comes to, before the second, and so on, until it gets to its end.
-KILLED_AT_EVERY_LINE = """
-import itertools, os, shutil, signal, sys
+#: Ingests a session into copies of the database, and is killed before the lines of the product with these numbers, or at
+#: its end. What its files hold then is copied before.
+KILLED_BEFORE_LINES = """
+import os, shutil, signal, sys
 from datetime import date
 from pathlib import Path
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.settings import Settings
+from scan_pipeline_tests.killed import Lines
 
 folder, feed, session = Path(sys.argv[1]), Path(sys.argv[2]), date.fromisoformat(sys.argv[3])
 
-def kill_before_line(number):
-    seen = set()
-    def trace(frame, event, _):
-        if Path(frame.f_code.co_filename).parent.name != "store":
-            return None
-        if event == "line":
-            seen.add((frame.f_code.co_filename, frame.f_lineno))
-            if len(seen) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return trace
-    sys.settrace(trace)
-
-for number in itertools.count(1):
+for number in map(int, sys.argv[4:]):
     data_dir = folder / f"killed_{number}"
     shutil.copytree(folder / "before", data_dir)
-    child = os.fork()
-    if child == 0:
+    left = number
+
+    def count():
+        global left
+        left -= 1
+        if left == 0:
+            die()
+
+    def die():
+        shutil.copytree(data_dir, folder / f"copied_{number}")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if (child := os.fork()) == 0:
         pipeline = Pipeline(Settings(data_dir=data_dir, provider="files", files_path=feed))
-        kill_before_line(number)
-        list(pipeline.ingest([session], "new"))
-        os._exit(0)
-    if os.waitpid(child, 0)[1] == 0:
-        break
+        with Lines(count):
+            list(pipeline.ingest([session], "new"))
+        die()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 """
 
 #: Ingests the week again and again, one session at a time, and says what landed.
@@ -85,7 +85,7 @@ def feeds(tmp_path: Path) -> list[Path]:
     return [tmp_path / name for name in CLOSES]
 
 
-def test_an_ingest_killed_at_any_line_of_the_store_leaves_the_old_session_or_the_new_one(
+def test_an_ingest_killed_at_any_line_leaves_the_old_session_or_the_new_one(
     settings_at: SettingsFactory, feeds: list[Path], tmp_path: Path
 ) -> None:
     old, new = feeds
@@ -96,13 +96,24 @@ def test_an_ingest_killed_at_any_line_of_the_store_leaves_the_old_session_or_the
     before, after = desk_at("before", old), desk_at("after", new)
     before.ingest(WED)
     shutil.copytree(tmp_path / "before", tmp_path / "after", dirs_exist_ok=True)
-    after.ingest(WED)
-    subprocess.run([sys.executable, "-c", KILLED_AT_EVERY_LINE, str(tmp_path), str(new), WED], check=True)
-
-    contents = [desk_at(folder.name, new).content() for folder in tmp_path.glob("killed_*")]
-    found = [(before.content(), after.content()).index(content) for content in contents]
-    assert len(found) > 20
+    lines, left = left_by_kills(lambda: after.ingest(WED), tmp_path / "after", tmp_path / "left")
+    held = [before.content(), after.content()]
+    found = [held.index(desk_at(f"left/{folder.name}", new).content()) for folder in left]
+    assert found == sorted(found)
     assert set(found) == {0, 1}
+
+    # Processes that are killed indeed leave what their files held: before some of the lines, and after the last.
+    numbers = [*random.Random(7).sample(range(1, lines), 5), 2 * lines]
+    command = [sys.executable, "-c", KILLED_BEFORE_LINES, str(tmp_path), str(new), WED, *map(str, numbers)]
+    subprocess.run(command, check=True)
+    for number in numbers:
+        copied, killed = (tmp_path / f"{name}_{number}" for name in ("copied", "killed"))
+        assert {path.name for path in copied.iterdir()} == {path.name for path in killed.iterdir()}
+        assert [path.read_bytes() for path in sorted(copied.glob("scan.duckdb*"))] == [
+            path.read_bytes() for path in sorted(killed.glob("scan.duckdb*"))
+        ]
+        found.append(held.index(desk_at(killed.name, new).content()))
+    assert found[-1] == 1
 
 
 def test_an_ingest_killed_at_any_moment_leaves_every_session_old_or_new_and_its_accounts_right(
