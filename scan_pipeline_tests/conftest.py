@@ -19,6 +19,7 @@ from scan_pipeline.providers.demo import make_market
 from scan_pipeline.sessions import Calendar
 from scan_pipeline.settings import PROJECT_DIR, Settings
 from scan_pipeline_tests.desk import Desk
+from scan_pipeline_tests.scans import find_few_scanners
 
 #: How long an example takes says something about the machine, not about the product.
 hypothesis.settings.register_profile("scan_pipeline", deadline=None, print_blob=True)
@@ -111,6 +112,14 @@ def demo_pipeline(
     pipeline.record_splits()
     list(pipeline.ingest(calendar.between(first, last), "demo"))
     return pipeline
+
+
+@pytest.fixture(scope="module")
+def few_built_in() -> Iterator[None]:
+    """Pipelines of this process find few of the built-in scanners: for tests that scan again and again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scan_pipeline.pipeline.find_scanners", find_few_scanners)
+        yield
 
 
 @pytest.fixture(scope="session")

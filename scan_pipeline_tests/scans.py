@@ -1,13 +1,17 @@
 """Scanning in tests: a copy of a store to scan in, scanners to scan with, and what is stored afterwards."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from scan_pipeline.pipeline import Pipeline
-from scan_pipeline_tests.conftest import SettingsFactory
+from scan_pipeline.scanners.registry import BUILTIN_DIR, Overrides, SqlScanner, find_scanners
+from scan_pipeline.settings import Settings
+
+#: Of the built-in scanners: two that look at each symbol alone, at a year or at some days, and two that compare all.
+FEW_BUILT_IN = ("minervini_trend_template", "nr7", "rs_leaders_near_highs", "sector_leaders")
 
 #: What a table's rows hold beside their content: which run wrote them, and when.
 INCIDENTAL = {
@@ -18,12 +22,18 @@ INCIDENTAL = {
 }
 
 
-def copy_of(pipeline: Pipeline, settings_at: SettingsFactory, data_dir: Path, **overrides: object) -> Pipeline:
+def copy_of(pipeline: Pipeline, settings_at: Callable[..., Settings], data_dir: Path, **overrides: object) -> Pipeline:
     """A pipeline with the same bars from the same provider, in a database of its own, under other settings."""
     source = {"provider": pipeline.settings.provider, "files_path": pipeline.settings.files_path}
     settings = settings_at(data_dir, **source, **overrides)
     shutil.copy(pipeline.settings.database_path, settings.database_path)
     return Pipeline(settings)
+
+
+def find_few_scanners(user_dir: Path, overrides: Overrides | None = None) -> list[SqlScanner]:
+    """The user's own scanners, and few of the built-in ones."""
+    found = find_scanners(user_dir, overrides)
+    return [one for one in found if one.path.parent != BUILTIN_DIR or one.name in FEW_BUILT_IN]
 
 
 def prepare(pipeline: Pipeline, sessions: Sequence[date]) -> Pipeline:

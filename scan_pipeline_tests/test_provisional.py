@@ -43,7 +43,12 @@ def _key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def base(demo_pipeline: Pipeline, settings_at: SettingsFactory, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+def base(
+    demo_pipeline: Pipeline,
+    few_built_in: None,
+    settings_at: SettingsFactory,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Pipeline:
     """A store on the morning of TODAY: the history up to yesterday, which is scanned. Do not write to it; copy it."""
     pipeline = copy_of(demo_pipeline, settings_at, tmp_path_factory.mktemp("base"))
     for table in ("price_bars", "ingested_sessions", "rejected_bars"):

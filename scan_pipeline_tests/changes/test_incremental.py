@@ -20,12 +20,14 @@ from msgspec.structs import replace
 
 from scan_pipeline.changes.deltas import Deltas
 from scan_pipeline.pipeline import Pipeline
+from scan_pipeline.scanners.registry import BUILTIN_DIR, find_scanners
 from scan_pipeline.scanners.sql import Bench
 from scan_pipeline.screening.limits import ScreenLimits
 from scan_pipeline.settings import Settings
 from scan_pipeline.store.bars import hash_bars
 from scan_pipeline_tests.conftest import SettingsFactory
-from scan_pipeline_tests.scans import change, content, copy_of, prepare, query, write_scanner
+from scan_pipeline_tests.killed import left_by_kills
+from scan_pipeline_tests.scans import FEW_BUILT_IN, change, content, copy_of, prepare, query, write_scanner
 
 SESSIONS = [date(2025, 9, day) for day in (23, 24, 25, 26)]
 LAST = SESSIONS[-1]
@@ -42,9 +44,19 @@ SCANNERS = {
 
 
 @pytest.fixture(scope="module")
-def base(demo_pipeline: Pipeline, settings_at: SettingsFactory, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+def screened(
+    demo_pipeline: Pipeline, settings_at: SettingsFactory, tmp_path_factory: pytest.TempPathFactory
+) -> Pipeline:
+    """Four sessions, not scanned. Do not write to it; copy it."""
+    return prepare(copy_of(demo_pipeline, settings_at, tmp_path_factory.mktemp("screened")), SESSIONS)
+
+
+@pytest.fixture(scope="module")
+def base(
+    screened: Pipeline, few_built_in: None, settings_at: SettingsFactory, tmp_path_factory: pytest.TempPathFactory
+) -> Pipeline:
     """Four sessions, scanned in one pass. Do not write to it; copy it."""
-    pipeline = prepare(copy_of(demo_pipeline, settings_at, tmp_path_factory.mktemp("base")), SESSIONS)
+    pipeline = copy_of(screened, settings_at, tmp_path_factory.mktemp("base"))
     for name, text in SCANNERS.items():
         write_scanner(pipeline, name, text.format(edit=10))
     scanned = list(pipeline.scan(SESSIONS, "first"))
@@ -385,14 +397,37 @@ def test_incremental_equals_full_whatever_happened(
             assert results(pipeline) == full_scan_of(pipeline, settings_at, history.limits)
 
 
+@pytest.mark.slow
+def test_with_all_that_is_built_in_incremental_equals_full_too(
+    screened: Pipeline, settings_at: SettingsFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scan_pipeline.pipeline.find_scanners", find_scanners)
+    pipeline = copy_of(screened, settings_at, tmp_path / "all")
+    pipeline.settings.scanners_dir.mkdir()
+    list(pipeline.scan(SESSIONS, "first"))
+    history = History(pipeline, pipeline.settings.screen, symbols(pipeline))
+    for step in (("revise", 3, SESSIONS[1], 1.3), ("withdraw", 20, LAST, 1.0), ("old split", 1, LAST, 1.0),
+                 ("split", 40, SESSIONS[2], 1.0)):  # fmt: skip
+        history.happen(*step)
+    rerun(pipeline)
+    assert results(pipeline) == full_scan_of(pipeline, settings_at)
+    scanners = {scanner for (scanner,) in query(pipeline, "select distinct scanner from scanner_outcomes where ok")}
+    assert scanners == {path.stem for path in BUILTIN_DIR.glob("*.sql")}
+    assert len(scanners) > len(FEW_BUILT_IN)
+
+
 RERUNS = """
 import sys
 from datetime import date
 from pathlib import Path
 from scan_pipeline.pipeline import Pipeline
+from scan_pipeline import pipeline as module
 from scan_pipeline.settings import Settings
+from scan_pipeline_tests.scans import find_few_scanners
 
-pipeline = Pipeline(Settings(data_dir=Path(sys.argv[1]), provider="files", files_path=Path(sys.argv[2])))
+module.find_scanners = find_few_scanners
+data_dir, files_path = map(Path, sys.argv[1:3])
+pipeline = Pipeline(Settings(data_dir=data_dir, provider="files", files_path=files_path))
 sessions = [date.fromisoformat(day) for day in sys.argv[3:]]
 print("ready", flush=True)
 pipeline.find_changes(sessions, "again")
@@ -415,13 +450,24 @@ def test_a_rerun_that_is_killed_leaves_a_session_old_or_new_never_a_mixture(
 ) -> None:
     old = {day: content(pipeline, "scan_results", [day]) for day in SESSIONS}
     revise(pipeline, symbols(pipeline)[:40], SESSIONS[0], 1.2)
-    full_scan_of(pipeline, settings_at)
     finished = _copy(pipeline, settings_at, tmp_path / "finished")
-    rerun(finished)
+    _, left = left_by_kills(lambda: rerun(finished), finished.settings.data_dir, tmp_path / "left")
     new = {day: content(finished, "scan_results", [day]) for day in SESSIONS}
     assert all(old[day] != new[day] for day in SESSIONS)
+    found = []
+    for folder in left:
+        killed = Pipeline(replace(finished.settings, data_dir=folder))
+        held = [(old[day], new[day]).index(content(killed, "scan_results", [day])) for day in SESSIONS]
+        if held not in found:  # a rerun makes of it what one makes that is not killed
+            found.append(held)
+            rerun(killed)
+            assert results(killed) == results(finished)
+    assert found == sorted(found)
+    assert found[0] == [0] * len(SESSIONS)
+    assert found[-1] == [1] * len(SESSIONS)
+
     chance = random.Random(7)
-    for number in range(6):
+    for number in range(2):
         killed = _copy(pipeline, settings_at, tmp_path / f"killed_{number}")
         process = _rerun_process(killed.settings)
         time.sleep(chance.uniform(0, 0.5))
