@@ -122,6 +122,15 @@ def few_built_in() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def few_built_in_jobs(few_built_in: None) -> Iterator[None]:
+    """And so do the runs of Dagster, which tell of each scanner in many events."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("definitions", "defs.assets"):
+            patch.setattr(f"scan_pipeline.{module}.find_scanners", find_few_scanners)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_market() -> Path:
     """The folder of real bars beside the checkout: `feed/`, `splits.csv`, `symbols.csv`."""

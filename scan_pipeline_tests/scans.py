@@ -10,8 +10,8 @@ from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.scanners.registry import BUILTIN_DIR, Overrides, SqlScanner, find_scanners
 from scan_pipeline.settings import Settings
 
-#: Of the built-in scanners: two that look at each symbol alone, at a year or at some days, and two that compare all.
-FEW_BUILT_IN = ("minervini_trend_template", "nr7", "rs_leaders_near_highs", "sector_leaders")
+#: Of the built-in scanners: some that look at each symbol alone, at a year or at a day, and two that compare all.
+FEW_BUILT_IN = ("gap_and_go", "minervini_trend_template", "nr7", "rs_leaders_near_highs", "sector_leaders")
 
 #: What a table's rows hold beside their content: which run wrote them, and when.
 INCIDENTAL = {

@@ -19,6 +19,8 @@ from scan_pipeline_tests.conftest import SettingsFactory
 from scan_pipeline_tests.defs.test_runs import failure_text, latest, run
 from scan_pipeline_tests.scans import write_scanner
 
+pytestmark = pytest.mark.usefixtures("few_built_in_jobs")
+
 NIGHTS = [date(2025, 3, 18), date(2025, 3, 19), date(2025, 3, 20)]
 INCREMENTAL = {"scan_results": {"config": {"incremental": True}}}
 

@@ -26,6 +26,8 @@ from scan_pipeline_tests.providers.snapshot_vendor import OpenMarket, open_marke
 from scan_pipeline_tests.providers.vendor import KEY, Vendor
 from scan_pipeline_tests.scans import change
 
+pytestmark = pytest.mark.usefixtures("few_built_in_jobs")
+
 TODAY = date(2025, 9, 25)
 ASSETS = ("price_bars", "universe", "prefiltered_symbols", "incremental_deltas", "scan_results")
 

@@ -13,6 +13,8 @@ from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.settings import Settings
 from scan_pipeline_tests.conftest import SettingsFactory
 
+pytestmark = pytest.mark.usefixtures("few_built_in_jobs")
+
 ASSETS = ("splits", "price_bars", "universe", "prefiltered_symbols", "scan_results")
 NIGHT = date(2025, 3, 20)
 
