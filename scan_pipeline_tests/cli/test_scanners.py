@@ -229,7 +229,7 @@ def test_it_works_in_a_shell_and_before_anything_is_held(tmp_path: Path, setting
 
 
 @pytest.mark.slow
-def test_a_run_with_other_values_is_undone_by_the_next_without(person: Person) -> None:
+def test_a_run_with_other_values_is_undone_by_the_next_without(person: Person, few_built_in_jobs: None) -> None:
     settings = person.pipeline.settings
     shell = Terminal(
         settings.data_dir.parent, SCAN_DATA_DIR=str(settings.data_dir), SCAN_PROVIDER="files",
@@ -244,16 +244,16 @@ def test_a_run_with_other_values_is_undone_by_the_next_without(person: Person) -
         )
         return {scanner: (version, hits) for scanner, version, hits in rows}
 
-    shell.type("run", "--session", str(LAST))
+    shell.here("run", "--session", str(LAST))
     before = stored()
     words = ("--param", "movers_sql.min_change=3", "--param", "movers.min_change=3")
-    shell.type("run", "--session", str(LAST), *words)
+    shell.here("run", "--session", str(LAST), *words)
     changed = stored()
     for name in ("movers_sql", "movers"):
         assert changed[name][0] != before[name][0], "the results say what they were made with"
         assert 0 < changed[name][1] < before[name][1]
-    assert "hits:" in shell.type("rerun", "--session", str(LAST)).stdout
+    assert "hits:" in shell.here("rerun", "--session", str(LAST)).stdout
     assert stored() == before
-    wrong = shell.type("run", "--session", str(LAST), "--param", "movers_sql.gap=3", code=1)
+    wrong = shell.here("run", "--session", str(LAST), "--param", "movers_sql.gap=3", code=1)
     assert "has no parameter gap" in wrong.stderr
     assert stored() == before
