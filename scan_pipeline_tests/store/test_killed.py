@@ -16,8 +16,8 @@ from scan_pipeline_tests.killed import left_by_kills
 
 pytestmark = pytest.mark.slow
 
-#: Ingests a session into copies of the database, and is killed before the lines of the product with these numbers, or at
-#: its end. What its files hold then is copied before.
+#: Ingests a session into copies of the database, and is killed before the lines of the product with these numbers, or
+#: at its end. What its files hold then is copied before.
 KILLED_BEFORE_LINES = """
 import os, shutil, signal, sys
 from datetime import date
