@@ -82,9 +82,13 @@ class BarBlock:
 
         A bar counts in the series whose adjustment holds on its session. Returns positions in the columns.
         """
-        series = self.series_of_bar()
-        valid = (self.valid_from[series] <= self.session) & (self.session <= self.valid_to[series])
-        return np.flatnonzero(valid & wanted[self.symbol[series], self.session])
+        sessions = np.arange(wanted.shape[1])
+        given = wanted[self.symbol]
+        given &= (self.valid_from[:, np.newaxis] <= sessions) & (sessions <= self.valid_to[:, np.newaxis])
+        place = self.series_of_bar()
+        place *= len(sessions)
+        place += self.session
+        return np.flatnonzero(given.reshape(-1)[place])
 
     def parts(self, bars: int) -> Iterator[tuple[int, "BarBlock"]]:
         """The block in parts of about so many bars, whole series each, and the place of each part's first bar."""
@@ -147,25 +151,23 @@ def lay_out(
     """Bars in any order as a block of one series a symbol, unadjusted.
 
     `cell` is each bar's place in a grid of symbols × slots, a slot being a calendar day, row by row;
-    `session_of_slot` is the position of the slot's session. Each bar goes straight from its cell to its place: no sort,
-    and the order of the rows does not matter.
+    `session_of_slot` is the position of the slot's session. The grid holds each bar's row, and is read in order: no
+    sort, and the order of the rows does not matter.
     """
     slots = len(session_of_slot)
-    held = np.zeros(symbols * slots, dtype=bool)
-    held[cell] = True
-    place = np.cumsum(held, dtype=np.int32)
-    target = place[cell] - 1
-    cells = np.flatnonzero(held)
-    offsets = np.concatenate(([0], place[slots - 1 :: slots])).astype(np.int64)
-    arranged = {name: np.empty(len(cells)) for name in columns}
+    row_of_cell = np.full((symbols, slots), -1)
+    row_of_cell.reshape(-1)[cell] = np.arange(len(cell))
+    held = row_of_cell >= 0
+    rows = row_of_cell[held]
+    arranged = dict(zip(columns, np.empty((len(columns), len(rows))), strict=True))
     for name, values in columns.items():
-        arranged[name][target] = values
+        np.take(values, rows, out=arranged[name], mode="clip")  # `clip` spares a check of every row
     return BarBlock(
         symbol=np.arange(symbols),
         valid_from=np.zeros(symbols, dtype=np.int64),
         valid_to=np.full(symbols, session_of_slot.max(initial=0)),
-        offsets=offsets,
-        session=session_of_slot[cells % slots],
+        offsets=np.concatenate(([0], np.cumsum(np.count_nonzero(held, axis=1)))).astype(np.int64),
+        session=np.broadcast_to(session_of_slot, held.shape)[held],
         columns=arranged,
         bars_before=np.zeros(symbols, dtype=np.int64),
     )
