@@ -15,8 +15,8 @@ from scan_pipeline.features.bars import BarBlock, Floats
 from scan_pipeline.features.formulas.averages import typical_price
 from scan_pipeline.features.formulas.levels import run_length
 from scan_pipeline.features.indicator import Indicator, warm_up
-from scan_pipeline.features.indicators import has_changed, previous, windowed
-from scan_pipeline.features.moving import bar_in_series, moving_max, moving_min, moving_sum
+from scan_pipeline.features.indicators import first_bars, has_changed, previous, windowed
+from scan_pipeline.features.moving import moving_max, moving_min, moving_sum
 
 Moving = npt.NDArray[np.bool_]
 #: (block, *inputs, **parameters) -> for each output, or for all, the bars at which it has something to say.
@@ -41,7 +41,9 @@ def unknown_while_still(indicator: Indicator) -> Indicator:
         moving = moves(block, *inputs, **parameters)
         if len(moving) < len(outputs):
             moving = [moving[0]] * len(outputs)
-        return tuple(np.where(known, values, np.nan) for known, values in zip(moving, outputs, strict=True))
+        for known, values in zip(moving, outputs, strict=True):
+            values[~known] = np.nan
+        return outputs
 
     return replace(indicator, title=f"{indicator.title}; unknown while prices stand still", compute=compute)
 
@@ -60,19 +62,28 @@ def _no_pattern_while_still(pattern: Indicator) -> Indicator:
 
 
 def _ranges(block: BarBlock, high: Floats, low: Floats, bars: int, *windows: int) -> Sequence[Moving]:
-    """Whether highest and lowest of so many bars differ, in each of the last so many windows."""
-    moves = moving_max(block, high, bars) - moving_min(block, low, bars) > 0
+    """Whether highest and lowest of so many bars differ, in each of the last so many windows.
+
+    They do not where no bar has a range and none another price than the one before: that is seen without looking for
+    either. Where a series has fewer bars, or one is unknown, so is the indicator, whatever this says.
+    """
+    still = high == low
+    if bars > 1:
+        still[1:] &= still[:-1] & (high[1:] == high[:-1])
+        still[first_bars(block, 1)] = False
+    moves = ~_in_all_of_last(block, still, max(bars - 1, 1))
     return [_in_all_of_last(block, moves, last) for last in windows]
 
 
 def _in_all_of_last(block: BarBlock, is_so: Moving, bars: int) -> Moving:
     """Whether it is so at each of so many last bars; not where the series has fewer."""
-    all_of, width = is_so, 1
+    all_of, width = is_so.copy(), 1
     while width < bars:
         step = min(width, bars - width)
         all_of = np.concatenate((all_of[:step], all_of[step:] & all_of[:-step]))
         width += step
-    return all_of & (bar_in_series(block) >= bars - 1)
+    all_of[first_bars(block, bars - 1)] = False
+    return all_of
 
 
 def _changes(block: BarBlock, real: Floats, bars: int) -> Sequence[Moving]:
