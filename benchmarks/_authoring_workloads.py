@@ -73,7 +73,8 @@ def subset(folder: str, *save: str) -> dict[str, Any]:
         symbols = int(table["symbol"][-1]) + 1
         parts = []
         for begin in range(0, symbols, batch):
-            low, high = np.searchsorted(table["symbol"], [begin, begin + batch])
+            # Of the column's own type: of another, all of the column would be converted for the search.
+            low, high = np.searchsorted(table["symbol"], np.array([begin, begin + batch], dtype=np.int32))
             count = min(batch, symbols - begin)
             cell = (table["symbol"][low:high] - begin) * sessions + table["session"][low:high]
             columns = {name: table[name][low:high] for name in BARS}
