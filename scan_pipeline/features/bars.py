@@ -155,10 +155,10 @@ def lay_out(
     sort, and the order of the rows does not matter.
     """
     slots = len(session_of_slot)
-    row_of_cell = np.full((symbols, slots), -1)
-    row_of_cell.reshape(-1)[cell] = np.arange(len(cell))
+    row_of_cell = np.full((symbols, slots), -1, dtype=np.int32)
+    row_of_cell.reshape(-1)[cell] = np.arange(len(cell), dtype=np.int32)
     held = row_of_cell >= 0
-    rows = row_of_cell[held]
+    rows = row_of_cell[held].astype(np.intp)  # once, not for every column
     arranged = dict(zip(columns, np.empty((len(columns), len(rows))), strict=True))
     for name, values in columns.items():
         np.take(values, rows, out=arranged[name], mode="clip")  # `clip` spares a check of every row
