@@ -11,6 +11,7 @@ from scan_pipeline.definitions import build_definitions, script_job
 from scan_pipeline.defs.cancellation import Cancellation
 from scan_pipeline.defs.runs import RunFailed, open_instance, run_script
 from scan_pipeline.defs.scripts import asset_key
+from scan_pipeline.defs.step_processes import start_ahead
 from scan_pipeline.pipeline import Pipeline
 from scan_pipeline.script_pipeline import ScriptPipeline
 from scan_pipeline.scripts.library import add_script
@@ -162,6 +163,20 @@ def test_what_a_shard_left_must_be_there_when_a_run_is_merged_again(
         (failure,) = [event for event in again.all_events if event.is_step_failure]
     assert failure.step_failure_data.user_failure_data
     assert "What shard 1 of nothing left" in str(failure.step_failure_data.user_failure_data.description)
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_before_any_step_says_why(
+    desk: ScriptPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = desk.pipeline.settings
+    with step_processes(settings):
+        with monkeypatch.context() as patch:  # steps that see a folder without scripts
+            patch.setenv("SCAN_DATA_DIR", str(tmp_path))
+            start_ahead()
+        with pytest.raises(RunFailed, match="Could not find job 'script_scan'") as failed:
+            run_script(settings, "green", [AS_OF], {"shards": 1, "screen": False})
+    assert "\n" not in str(failed.value)
 
 
 def test_every_script_is_an_asset_that_waits_for_the_screen_and_a_broken_one_says_why(desk: ScriptPipeline) -> None:
